@@ -1,0 +1,36 @@
+"""The project folder: what a run fills, people decide on and exporters read, in one SQLite file that survives anything.
+
+Names are imported when first used: SQLAlchemy takes 0.2 s to load, and `glance` does without it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hyla.store.counts import Counts as Counts
+    from hyla.store.counts import Glance as Glance
+    from hyla.store.counts import glance as glance
+    from hyla.store.ledger import Decision as Decision
+    from hyla.store.project import Project as Project
+    from hyla.store.rows import Entry as Entry
+    from hyla.store.rows import Quarantined as Quarantined
+    from hyla.store.rows import Stored as Stored
+    from hyla.store.verify import Report as Report
+
+_HOME = {
+    "counts": ("Counts", "Glance", "glance"),
+    "ledger": ("Decision",),
+    "project": ("Project",),
+    "rows": ("Entry", "Quarantined", "Stored"),
+    "verify": ("Report",),
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+__all__ = sorted(_MODULE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE:
+        raise AttributeError(f"module 'hyla.store' has no attribute {name!r}")
+    return getattr(import_module(f"hyla.store.{_MODULE[name]}"), name)

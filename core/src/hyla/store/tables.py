@@ -1,0 +1,186 @@
+"""Declare the tables of a project, in types that SQLite and PostgreSQL share.
+
+What was said (annotations, labels, flags, decisions), and of what (items), is written once: triggers refuse to change or delete
+it. What is to happen (verdicts, the state of an item) is routing state, may change, and follows from what was said.
+Times are ISO 8601 in UTC; what JSON holds is text, as `hyla.store.rows.canonical` writes it, so that it can be hashed.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    event,
+)
+
+FORMAT = 1  # of the project folder; raised when an older Hyla could no longer read it
+
+metadata = MetaData()
+Big = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only a column of type INTEGER
+
+
+def _column(name: str, kind: type | BigInteger, *more: ForeignKey, null: bool = False, key: bool = False) -> Column[object]:
+    return Column(name, kind, *more, nullable=null, primary_key=key, autoincrement=False)
+
+
+meta = Table("meta", metadata, _column("key", String, key=True), _column("value", Text))
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Big, primary_key=True),
+    _column("started", String),
+    _column("finished", String, null=True),
+    _column("state", String),  # running, or how it ended
+    _column("settings", Text),
+    _column("schema", Text),
+    _column("source", Text),
+    _column("versions", Text),
+    _column("provenance", Text),
+    _column("timings", Text),
+)
+
+items = Table(
+    "items",
+    metadata,
+    _column("id", String, key=True),
+    _column("ordinal", Big),  # position in the scan
+    _column("uri", Text),
+    _column("grp", String),
+    _column("idx", Big),
+    _column("kind", String),
+    _column("meta", Text),
+    _column("size", Text),
+    _column("frame", Text),
+    _column("context", Text),
+    _column("digest", String),  # sha256 of all before
+    _column("seconds", Double),
+    _column("run", Big, ForeignKey("runs.id")),
+    # No foreign keys in what follows: annotations and decisions point here already.
+    _column("machine", Big),  # the annotation of the run
+    _column("verdict", String),  # where the machine and the rules send it
+    # What people made of it, as the standing decision left it.
+    _column("decided", Big, null=True),  # seq of the standing decision
+    _column("outcome", String, null=True),  # its verdict
+    _column("best", Big),  # the annotation that holds
+    Index("items_in_order", "ordinal", "id"),
+    Index("items_by_group", "grp", "ordinal", "id"),
+    Index("items_by_verdict", "verdict", "ordinal", "id"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    _column("item_id", String, key=True),
+    _column("ordinal", Big),
+    _column("uri", Text),
+    _column("grp", String),
+    _column("idx", Big),
+    _column("kind", String),
+    _column("meta", Text),
+    _column("stage", String),
+    _column("reason", Text),
+    _column("run", Big, ForeignKey("runs.id")),
+    Index("quarantine_in_order", "ordinal", "item_id"),
+)
+
+groups = Table("groups", metadata, _column("grp", String, key=True), _column("finished", String))
+
+annotated = Table(
+    "annotations",
+    metadata,
+    _column("id", Big, key=True),
+    _column("item_id", String, ForeignKey("items.id")),
+    _column("source", String),  # model:name@digest, truth:name, human:who
+    _column("role", String),  # the word before the colon
+    _column("rev", Integer),  # 0; a person may say something else later: 1, 2, ...
+    _column("run", Big, ForeignKey("runs.id"), null=True),  # null for what no run wrote
+    _column("created", String),
+    _column("n", Integer),
+    _column("blob", LargeBinary),  # hyla.codec.pack
+    _column("digest", String),  # sha256 of item, source, rev and blob
+    UniqueConstraint("item_id", "source", "rev"),
+    Index("annotations_by_source", "source", "rev", "n"),
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    _column("annotation_id", Big, ForeignKey("annotations.id"), key=True),
+    _column("row", Integer, key=True),
+    _column("class_id", Integer),
+    _column("kind", Integer),
+    _column("score", Double),
+    _column("track", Big),
+    _column("x0", Double),
+    _column("y0", Double),
+    _column("x1", Double),
+    _column("y1", Double),
+    _column("verdict", String),
+    # The class comes first and the annotation second, so that "does this image have such a label" is one step down the tree.
+    Index("labels_by_class", "class_id", "annotation_id", "score"),
+    sqlite_with_rowid=False,  # rows of one image lie together: they are read together
+)
+
+flags = Table(
+    "flags",
+    metadata,
+    Column("id", Big, primary_key=True),
+    _column("item_id", String, ForeignKey("items.id")),
+    _column("rule", String),
+    _column("reason", String),
+    _column("severity", String),
+    _column("rows", Text),
+    _column("message", Text),
+    _column("digest", String),  # sha256 of all before: the same flag twice is one flag
+    UniqueConstraint("item_id", "digest"),
+    Index("flags_by_reason", "reason"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    _column("seq", Big, key=True),  # 1, 2, 3, ...: a gap is a loss
+    _column("item_id", String, ForeignKey("items.id")),
+    _column("action", String),
+    _column("rows", Text),
+    _column("who", String),
+    _column("at", String),
+    _column("before", Text),
+    _column("after", Text),
+    _column("undoes", Big, ForeignKey("decisions.seq"), null=True),
+    _column("active_ms", Big),
+    _column("mode", String),
+    _column("note", Text),
+    _column("idempotency_key", String),
+    _column("request", String),  # sha256 of what was asked for
+    _column("prev_hash", String),
+    _column("hash", String),
+    UniqueConstraint("idempotency_key"),
+    Index("decisions_by_item", "item_id", "seq"),
+)
+
+STATE = {"items": ("verdict", "decided", "outcome", "best"), "labels": ("verdict",)}  # columns that are routing state
+
+for _table in (items, annotated, labels, flags, decisions):
+    _fixed = ", ".join(f'"{c.name}"' for c in _table.columns if c.name not in STATE.get(_table.name, ()))
+    for _verb, _when in (("update", f"UPDATE OF {_fixed}"), ("delete", "DELETE")):
+        event.listen(
+            _table,
+            "after_create",
+            DDL(  # type: ignore[no-untyped-call]
+                f"CREATE TRIGGER {_table.name}_no_{_verb} BEFORE {_when} ON {_table.name} "
+                f"BEGIN SELECT RAISE(ABORT, '{_table.name} are written once'); END"
+            ).execute_if(dialect="sqlite"),
+        )

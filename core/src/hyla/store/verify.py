@@ -1,0 +1,188 @@
+"""Prove that what was said is as it was written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.engine import Connection
+
+from hyla import codec
+from hyla.errors import StoreError
+from hyla.store.database import Database
+from hyla.store.ledger import decision_of, genesis
+from hyla.store.rows import FLAG_COLUMNS, ITEM_COLUMNS, LABEL_COLUMNS, digest_of, label_columns, row_digest
+from hyla.store.tables import annotated, decisions, flags, items, labels
+
+SHOWN = 100  # problems that a report lists in words
+CHUNK = 512  # rows read at a time
+
+
+@dataclass(frozen=True)
+class Report:
+    """Hold what `verify` found.
+
+    Args:
+        ok: True if nothing was lost or changed.
+        decisions, annotations, labels: how many there are.
+        head: hash of the last decision. Keep it: only against a head kept elsewhere can one see that decisions were cut off the
+            end, or that the whole project was written anew.
+        problems: what does not hold, one sentence each; the first hundred.
+    """
+
+    ok: bool
+    decisions: int
+    annotations: int
+    labels: int
+    head: str
+    problems: tuple[str, ...]
+
+
+def verify(database: Database, head: str | None = None) -> Report:
+    """Check the file, the chain of decisions, the digests, and that rows and states follow from what was said.
+
+    Memory does not grow with the project. A run or a review may go on meanwhile.
+
+    Args:
+        database: of the project.
+        head: a head noted earlier, which must be in the chain.
+    """
+    check = _Check()
+    try:
+        with database.read() as connection:
+            check.all(connection.execution_options(yield_per=CHUNK), genesis(database.id), head)
+    except StoreError as e:  # SQLite gave up: a page that it needs is broken
+        check.say(e.what)
+    except (ValueError, TypeError, KeyError) as e:
+        check.say(f"rows can't be read, as Hyla would never have written them: {e!r}")
+    shown = check.problems[:SHOWN]
+    if check.found > len(shown):
+        shown.append(f"and {check.found - len(shown)} more")
+    return Report(
+        not check.found, check.count["decisions"], check.count["annotations"], check.count["labels"], check.head, tuple(shown)
+    )
+
+
+class _Check:
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.found = 0
+        self.head = ""
+        self.count = {"decisions": 0, "annotations": 0, "labels": 0}
+
+    def say(self, problem: str) -> None:
+        self.found += 1
+        if self.found <= SHOWN:
+            self.problems.append(problem)
+
+    def all(self, connection: Connection, start: str, head: str | None) -> None:
+        self.file(connection)
+        if not self.found:  # what is read from a damaged file tells nothing more
+            self.links(connection)
+            self.chain(connection, start, head)
+            self.states(connection)
+            self.annotations(connection)
+            self.digests(connection)
+
+    def file(self, connection: Connection) -> None:
+        for (line,) in connection.exec_driver_sql("PRAGMA integrity_check"):
+            if line != "ok":
+                self.say(f"the file is damaged: {line}")
+
+    def links(self, connection: Connection) -> None:
+        for row in connection.exec_driver_sql("PRAGMA foreign_key_check"):
+            self.say(f"a row of {row[0]} belongs to a row of {row[2]} that is not there")
+
+    def chain(self, connection: Connection, start: str, head: str | None) -> None:
+        self.head, seq, seen = start, 0, head in (None, start)
+        for row in connection.execute(select(decisions).order_by(decisions.c.seq)):
+            one = decision_of(row)
+            if one.seq != seq + 1:
+                self.say(f"decisions are missing between number {seq} and number {one.seq}")
+            elif one.prev_hash != self.head:
+                self.say(f"decision {one.seq} does not follow from the one before it")
+            if one.reckon() != one.hash:
+                self.say(f"decision {one.seq} was changed: its hash does not fit")
+            for when, state in (("before", one.before), ("after", one.after)):
+                self._state(connection, f"{when} decision {one.seq}", one.item_id, state)
+            seq, self.head = one.seq, one.hash
+            seen = seen or one.hash == head
+            self.count["decisions"] += 1
+        if not seen:
+            self.say("the head given is not in the chain: decisions were removed from its end, or it was written anew")
+
+    def _state(self, connection: Connection, when: str, item_id: str, state: dict[str, Any]) -> None:
+        found = select(annotated.c.digest).where(annotated.c.id == state["annotation"], annotated.c.item_id == item_id)
+        if connection.scalar(found) != state["digest"]:
+            self.say(f"the labels that item {item_id!r} had {when} are gone or others")
+
+    def states(self, connection: Connection) -> None:
+        """Compare the state of each item with what its last decision left, or with no decision at all."""
+        last = select(func.max(decisions.c.seq)).where(decisions.c.item_id == items.c.id).correlate(items).scalar_subquery()
+        machine = annotated.alias()
+        found = (
+            select(items.c.id, items.c.decided, items.c.outcome, items.c.best, decisions.c.after, annotated.c.role)
+            .add_columns((items.c.best == items.c.machine).label("untouched"), machine.c.role.label("machine"))
+            .outerjoin(decisions, decisions.c.seq == last)
+            .outerjoin(annotated, (annotated.c.id == items.c.best) & (annotated.c.item_id == items.c.id))
+            .outerjoin(machine, (machine.c.id == items.c.machine) & (machine.c.item_id == items.c.id))
+        )
+        for row in connection.execute(found):
+            if row.role is None or row.machine != "model":
+                self.say(f"the labels of item {row.id!r} are gone")
+            elif row.after is None:
+                if row.decided is not None or row.outcome is not None or not row.untouched:
+                    self.say(f"item {row.id!r} is in a state that no decision led to")
+            else:
+                after = json.loads(row.after)
+                if (row.decided or 0, row.outcome, row.best) != (after["decision"], after["outcome"], after["annotation"]):
+                    self.say(f"item {row.id!r} is not in the state that its last decision left")
+
+    def annotations(self, connection: Connection) -> None:
+        """Compare each annotation with its digest, and its label rows with what it packs."""
+        columns = [labels.c.annotation_id, *(labels.c[name] for name in LABEL_COLUMNS)]
+        by_row = connection.execute(select(*columns).order_by(labels.c.annotation_id, labels.c.row))
+        grouped = groupby(by_row, key=lambda row: row.annotation_id)
+        group = next(grouped, None)
+        for one in connection.execute(select(annotated).order_by(annotated.c.id)):
+            self.count["annotations"] += 1
+            while group and group[0] < one.id:  # rows of no annotation: the check of foreign keys names them
+                self.count["labels"] += _length(group[1])
+                group = next(grouped, None)
+            rows = [tuple(row)[1:] for row in group[1]] if group and group[0] == one.id else []
+            group = next(grouped, None) if rows else group
+            self.count["labels"] += len(rows)
+            self._annotation(one, rows)
+        while group:
+            self.count["labels"] += _length(group[1])
+            group = next(grouped, None)
+
+    def _annotation(self, one: Any, rows: list[tuple[Any, ...]]) -> None:
+        what = f"the labels {one.source} gave item {one.item_id!r}"
+        if digest_of(one.item_id, one.source, one.rev, one.blob) != one.digest:
+            self.say(f"{what} were changed: their digest does not fit")
+            return
+        try:
+            packed = codec.unpack(one.blob)
+        except StoreError as e:
+            self.say(f"{what} can't be read: {e.what}")
+            return
+        if not len(packed) == one.n == len(rows):
+            self.say(f"{what} are {len(packed)}, and {len(rows)} rows")
+        elif list(zip(*label_columns(packed), strict=True)) != rows:
+            self.say(f"{what} differ from their rows")
+
+    def digests(self, connection: Connection) -> None:
+        """Compare the items and the flags with their digests."""
+        for table, names, what in ((items, ITEM_COLUMNS, "item {0!r}"), (flags, FLAG_COLUMNS, "a flag {1} of item {0!r}")):
+            for *values, digest in connection.execute(select(*(table.c[name] for name in names), table.c.digest)):
+                if row_digest(values) != digest:
+                    self.say(f"{what.format(*values)} was changed: its digest does not fit")
+
+
+def _length(rows: Iterator[Any]) -> int:
+    return sum(1 for _ in rows)
