@@ -1,0 +1,124 @@
+"""The command line: one verb each. Only `run` imports Hydra; nothing heavy is imported before a verb needs it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hyla.errors import HylaError, did_you_mean
+
+VERBS: dict[str, str] = {
+    "run": "label a source: hyla run preset=driving source=clips/ [out=DIR] [key=value ...]",
+    "demo": "run presets on the sample they make themselves",
+    "presets": "list the presets that are offered",
+    "plugins": "list what is installed and what it offers",
+    "doctor": "say what this machine has and what is missing",
+    "status": "say where a project stands",
+    "draw": "draw the labels of a project on its pictures",
+    "export": "write the labels in a standard format",
+    "import": "read labels made elsewhere, as truth to measure against",
+    "evaluate": "measure the machine's labels against the truth",
+    "verify": "prove that nothing stored was changed",
+    "check": "test a plugin against the contract",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit status: 0 done, 1 failed with a message, 2 wrong usage, 130 interrupted."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if words[:1] == ["run"]:
+            from hyla.launch import launch
+
+            return launch(words[1:])
+        return _verb(words)
+    except HylaError as error:
+        print(f"hyla: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        print("hyla: interrupted; what was stored is kept", file=sys.stderr)
+        return 130
+
+
+def _verb(words: list[str]) -> int:
+    from hyla import commands
+
+    if words and not words[0].startswith("-") and words[0] not in VERBS:
+        print(
+            f"hyla: there is no verb {words[0]!r}. {did_you_mean(words[0], VERBS)}\n  verbs: {', '.join(VERBS)}", file=sys.stderr
+        )
+        return 2
+    parser, verbs = _parser()
+    _arguments(verbs)
+    given = parser.parse_args(words)
+    if not given.verb:
+        parser.print_help()
+        return 0
+    result: Any = commands.VERBS[given.verb](given)
+    if result is None:
+        return 0
+    print(json.dumps(result.data, indent=2) if getattr(given, "json", False) else result.text)
+    return int(result.status)
+
+
+def _parser() -> tuple[argparse.ArgumentParser, Callable[[str], argparse.ArgumentParser]]:
+    from importlib.metadata import version
+
+    parser = argparse.ArgumentParser("hyla", description="Hybrid labelling: a machine proposes, you decide what matters.")
+    parser.add_argument("--version", action="version", version=f"hyla {version('hyla')}")
+    subs = parser.add_subparsers(dest="verb", metavar="VERB")
+    subs.add_parser("run", help=VERBS["run"], add_help=False)
+
+    def verb(name: str) -> argparse.ArgumentParser:
+        return subs.add_parser(name, help=VERBS[name], description=VERBS[name])
+
+    return parser, verb
+
+
+def _arguments(verb: Callable[[str], argparse.ArgumentParser]) -> None:
+    def with_json(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        parser.add_argument("--json", action="store_true", help="print JSON")
+        return parser
+
+    def with_project(name: str) -> argparse.ArgumentParser:
+        parser = with_json(verb(name))
+        parser.add_argument("project", type=Path, metavar="DIR", help="project folder, made by `hyla run`")
+        return parser
+
+    for name in ("presets", "plugins", "doctor"):
+        with_json(verb(name))
+    with_project("status")
+    with_project("verify").add_argument("--head", help="hash that an earlier `hyla verify` printed, to see a cut-off end")
+    draw = with_project("draw")
+    draw.add_argument("--to", type=Path, help="folder for the pictures; DIR/pictures if not given")
+    draw.add_argument("--limit", type=int, default=24, help="pictures to draw, spread over the project (default 24)")
+    export = with_json(verb("export"))
+    export.add_argument("project", type=Path, metavar="DIR", nargs="?", help="project folder")
+    export.add_argument("--format", help="name of a format; --list shows them")
+    export.add_argument("--to", type=Path, help="folder to write")
+    export.add_argument("--source", default="best", help="whose labels: best (the default), model, human or truth:NAME")
+    export.add_argument("--list", action="store_true", help="list the formats")
+    bring = with_project("import")
+    bring.add_argument("--format", required=True, help="name of a format; `hyla export --list` shows them")
+    bring.add_argument("--from", dest="path", type=Path, required=True, help="file or folder to read")
+    bring.add_argument("--as", dest="role", default="truth", help="truth (the default), truth:NAME or human:NAME")
+    evaluate = with_project("evaluate")
+    evaluate.add_argument("--truth", help="name of the truth, if several were imported")
+    check = with_json(verb("check"))
+    check.add_argument("preset", help="preset to test")
+    check.add_argument("--source", help="data to test on; the plugin's own sample if not given")
+    check.add_argument("override", nargs="*", help="settings, as for `hyla run`: model=embedded")
+    demo = with_json(verb("demo"))
+    demo.add_argument("presets", nargs="*", help="presets to show; every one that has a sample if not given")
+    demo.add_argument("--to", type=Path, default=Path("hyla-out/demo"), help="folder for samples and projects")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,230 @@
+"""What each verb does. A verb returns its answer twice, as data for `--json` and as text, or None after printing itself."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hyla import plugins
+from hyla.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hyla.store import Project
+
+VERDICTS = ("accepted", "review", "rejected", "quarantined")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Hold what a verb found, for a script and for a person; a status other than 0 says that something does not hold."""
+
+    data: Any
+    text: str
+    status: int = 0
+
+
+def presets(_: Namespace) -> Answer:
+    """List the presets, each with the distribution that offers it and the first comment of its YAML."""
+    rows = [
+        {"preset": name, "distribution": plugin.distribution, "version": plugin.version, "about": _about(path)}
+        for name, (plugin, path) in sorted(plugins.offered("preset").items())
+    ]
+    text = "\n".join(f"{r['preset']:<16} {r['about']}  ({r['distribution']} {r['version']})" for r in rows)
+    return Answer(rows, text or "no preset is installed: pip install hyla-driving")
+
+
+def plugins_(_: Namespace) -> Answer:
+    """List what is installed and what it offers in each config group."""
+    rows = []
+    for plugin in plugins.installed():
+        offers = {group: sorted(found) for group in plugins.GROUPS if (found := plugin.offers(group))}
+        rows.append({**asdict(plugin), "offers": offers})
+    text = "\n".join(
+        f"{r['distribution']} {r['version']}\n"
+        + (
+            "\n".join(f"  {group:<8} {', '.join(names)}" for group, names in r["offers"].items())
+            or "  offers nothing: it has no conf package"
+        )
+        for r in rows
+    )
+    return Answer(rows, text)
+
+
+def doctor(_: Namespace) -> Answer:
+    """Say what this machine has: versions, device, weights folder, and what optional parts are missing."""
+    import platform
+    from importlib.util import find_spec
+
+    weights = os.environ.get("HYLA_WEIGHTS")
+    found: dict[str, Any] = {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}
+    found["plugins"] = {p.distribution: p.version for p in plugins.installed()}
+    found["weights"] = {"folder": weights, "exists": bool(weights and Path(weights).is_dir())}
+    optional = {
+        "torch": "models",
+        "openvino": "a faster CPU backend",
+        "onnxruntime": "ONNX weights",
+        "faster_coco_eval": "faster mAP",
+    }
+    found["optional"] = {name: find_spec(name) is not None for name in optional}
+    found["device"] = _device() if find_spec("torch") else "cpu"
+    lines = [f"Python {found['python']} on {found['system']}, {found['cores']} cores, device {found['device']}"]
+    lines += [f"{name} {version}" for name, version in found["plugins"].items()]
+    lines.append(f"weights folder: {weights or 'none; set HYLA_WEIGHTS or give weights_dir='}")
+    lines += [
+        f"{name}: {'installed' if here else f'not installed ({optional[name]})'}" for name, here in found["optional"].items()
+    ]
+    return Answer(found, "\n".join(lines))
+
+
+def status(given: Namespace) -> Answer:
+    """Say where a project stands: items by verdict, labels by class, why people are asked, and the state of its runs."""
+    from hyla.store import glance
+
+    seen = glance(given.project)
+    counts = seen.counts
+    text = [f"{given.project}: {counts.items} items, {counts.labels} labels from {seen.source}"]
+    text.append("  " + "   ".join(f"{word} {getattr(counts, word)}" for word in VERDICTS))
+    for title, some in (("labels", counts.classes), ("why", counts.reasons), ("quarantined", counts.quarantine_reasons)):
+        text += [f"  {title}:"] if some else []
+        text += [f"    {n:>8}  {name}" for name, n in sorted(some.items(), key=lambda pair: (-pair[1], pair[0]))]
+    text += [f"  run {run['id']}: {run['state']}" for run in seen.runs[-3:]]
+    return Answer({"project": seen.path, "source": seen.source, **asdict(counts), "runs": seen.runs}, "\n".join(text))
+
+
+def draw(given: Namespace) -> Answer:
+    """Draw the labels on the pictures, spread evenly over the project."""
+    from hyla.pictures import draw_project
+
+    with _open(given.project) as project:
+        paths = draw_project(project, given.to or given.project / "pictures", given.limit)
+    return Answer([str(p) for p in paths], f"{len(paths)} pictures in {given.to or given.project / 'pictures'}")
+
+
+def export(given: Namespace) -> Answer:
+    """Write the labels in one format, and say what it could not carry."""
+    from hyla import formats
+
+    if given.list:
+        offered = formats.offered()
+        return Answer(offered, "\n".join(f"{name:<12} {about}" for name, about in offered.items()))
+    for name in ("project", "format", "to"):
+        if getattr(given, name) is None:
+            word = "DIR" if name == "project" else f"--{name}"
+            raise ConfigError(f"export needs {word}", "hyla export DIR --format coco --to FOLDER", formats.offered())
+    with _open(given.project) as project:
+        schema = project.schema()
+        loss = formats.get(given.format, schema=schema).export(project.records(source=given.source), schema, given.to) or {}
+    return Answer(
+        {"format": given.format, "to": str(given.to), "loss": loss}, f"{given.to}: {formats.describe(given.format, loss)}"
+    )
+
+
+def import_(given: Namespace) -> Answer:
+    """Read labels made elsewhere into the project, beside the machine's."""
+    from hyla import formats
+    from hyla.evaluate import match_items
+
+    role = f"truth:{given.format}" if given.role == "truth" else given.role
+    if not role.startswith(("truth:", "human:")) or role.endswith(":"):
+        raise ConfigError(f"--as is {given.role!r}", "say whose labels they are", ("truth", "truth:NAME", "human:NAME"))
+    if not given.path.exists():
+        raise ConfigError(f"there is no {given.path}", "give the file or folder that holds the labels: --from PATH")
+    with _open(given.project) as project:
+        schema = project.schema()
+        records = formats.get(given.format, schema=schema).read(given.path, schema)
+        if records is None:
+            raise ConfigError(f"format {given.format!r} can be written but not read")
+        matched = match_items(records, project)
+        items = project.add(matched, role)
+    data = {"items": items, "unmatched": matched.unmatched, "as": role}
+    return Answer(data, f"{items} items as {role}; {matched.unmatched} of the file match no item of the project")
+
+
+def evaluate(given: Namespace) -> Answer:
+    """Measure the machine's labels against the truth."""
+    from hyla.evaluate import project_evaluate
+
+    with _open(given.project) as project:
+        found = project_evaluate(project, given.truth)
+    return Answer(found.to_dict(), str(found))
+
+
+def verify(given: Namespace) -> Answer:
+    """Prove that machine rows and decisions are as they were written."""
+    with _open(given.project) as project:
+        report = project.verify(head=given.head)
+    lines = [
+        f"{report.annotations} annotations and {report.decisions} decisions: {'all hold' if report.ok else 'NOT as written'}"
+    ]
+    lines += [f"  {problem}" for problem in report.problems]
+    lines.append(f"head {report.head}  (keep it: `hyla verify {given.project} --head HASH` sees a ledger cut at its end)")
+    return Answer(asdict(report), "\n".join(lines), 0 if report.ok else 1)
+
+
+def check(given: Namespace) -> Answer:
+    """Test a plugin against the contract."""
+    from hyla.testing import run_checks
+
+    results = run_checks(given.preset, given.source, tuple(given.override))
+    failed = [r for r in results if not r.ok]
+    words = ["skip" if r.skipped else "ok  " if r.ok else "FAIL" for r in results]
+    lines = [f"{word} {r.name}" + (f"\n       {r.message}" if r.message else "") for word, r in zip(words, results, strict=True)]
+    lines.append(f"{words.count('ok  ')} passed, {len(failed)} failed, {words.count('skip')} skipped")
+    return Answer([asdict(r) for r in results], "\n".join(lines), 1 if failed else 0)
+
+
+def demo(given: Namespace) -> Answer:
+    """Run presets on the samples they make themselves: no data, weights, GPU or network."""
+    from hyla.demo import demo as show
+
+    found = [show(name, given.to) for name in given.presets or with_sample()]
+    if not found:
+        raise ConfigError("no installed plugin has a sample", "pip install hyla-driving")
+    return Answer([d.data for d in found], "\n\n".join(d.text for d in found))
+
+
+def with_sample() -> list[str]:
+    """Return the presets that are named like their plugin and whose plugin makes a sample."""
+    from importlib.util import find_spec
+
+    offered = plugins.offered("preset")
+    return [
+        name for name, (plugin, _) in sorted(offered.items()) if plugin.name == name and find_spec(f"{plugin.package}.sample")
+    ]
+
+
+def _open(path: Path) -> Project:
+    from hyla.store import Project
+
+    return Project.open(path)
+
+
+def _about(path: Path) -> str:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#") and "@package" not in line:
+            return line.lstrip("# ").rstrip()
+    return ""
+
+
+def _device() -> str:
+    from hyla import device
+
+    return device.pick("auto")
+
+
+VERBS = {
+    "presets": presets,
+    "plugins": plugins_,
+    "doctor": doctor,
+    "status": status,
+    "draw": draw,
+    "export": export,
+    "import": import_,
+    "evaluate": evaluate,
+    "verify": verify,
+    "check": check,
+    "demo": demo,
+}
