@@ -116,7 +116,12 @@ def export(given: Namespace) -> Answer:
             raise ConfigError(f"export needs {word}", "hyla export DIR --format coco --to FOLDER", formats.offered())
     with _open(given.project) as project:
         schema = project.schema()
-        loss = formats.get(given.format, schema=schema).export(project.records(source=given.source), schema, given.to) or {}
+        loss = (
+            formats.get(given.format, schema=schema, **_settings(given.setting)).export(
+                project.records(source=given.source), schema, given.to
+            )
+            or {}
+        )
     return Answer(
         {"format": given.format, "to": str(given.to), "loss": loss}, f"{given.to}: {formats.describe(given.format, loss)}"
     )
@@ -134,7 +139,7 @@ def import_(given: Namespace) -> Answer:
         raise ConfigError(f"there is no {given.path}", "give the file or folder that holds the labels: --from PATH")
     with _open(given.project) as project:
         schema = project.schema()
-        records = formats.get(given.format, schema=schema).read(given.path, schema)
+        records = formats.get(given.format, schema=schema, **_settings(given.setting)).read(given.path, schema)
         if records is None:
             raise ConfigError(f"format {given.format!r} can be written but not read")
         matched = match_items(records, project)
@@ -148,7 +153,7 @@ def evaluate(given: Namespace) -> Answer:
     from hyla.evaluate import project_evaluate
 
     with _open(given.project) as project:
-        found = project_evaluate(project, given.truth)
+        found = project_evaluate(project, given.truth, fold=given.fold.split(",") if given.fold else ())
     return Answer(found.to_dict(), str(found))
 
 
@@ -200,6 +205,16 @@ def _open(path: Path) -> Project:
     from hyla.store import Project
 
     return Project.open(path)
+
+
+def _settings(words: list[str]) -> dict[str, Any]:
+    """Return the settings of a format given as `key=value` words, with YAML's values."""
+    import yaml
+
+    for word in words:
+        if "=" not in word:
+            raise ConfigError(f"{word!r} is no setting", "settings of a format have the form key=value: task=segment")
+    return {key: yaml.safe_load(value) for key, _, value in (word.partition("=") for word in words)}
 
 
 def _about(path: Path) -> str:

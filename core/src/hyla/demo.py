@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 from hyla import config, formats, plugins
 from hyla.commands import Answer
 from hyla.errors import ConfigError
-from hyla.evaluate import match_items, project_evaluate
+from hyla.evaluate import Evaluation, match_items, project_evaluate
 from hyla.loop import run
 from hyla.pictures import draw_project
 from hyla.store import Project
@@ -38,17 +38,30 @@ def demo(preset: str, to: Path) -> Answer:
             truth = formats.get("jsonl", schema=project.schema()).read(Path(source).parent / "truth.jsonl", project.schema())
             if truth is not None:
                 project.add(match_items(truth, project), "truth:sample")
-        found = project_evaluate(project)
+        schema = project.schema()
+        found = project_evaluate(project, fold=[c.name for c in schema.classes if not c.parent])
         sheet = _sheet(draw_project(project, out / "pictures", SHEET[0] * SHEET[1]), out / "sheet.png")
     text = [
         f"{preset}: labelled its own sample with no weights, network or GPU",
         str(summary),
         "against the truth of the sample, which a program drew: the figures say that all works, not how good it is on a road",
-        str(found),
+        _brief(found),
         f"pictures: {sheet}",
         f"next: hyla status {out}   hyla export {out} --format coco --to labels   hyla run preset={preset} source=YOUR-DATA",
     ]
     return Answer({"summary": asdict(summary), "evaluation": found.to_dict(), "sheet": str(sheet)}, "\n".join(text))
+
+
+def _brief(found: Evaluation) -> str:
+    """Return precision and recall of what was found; the classes count as their most general ones."""
+    lines = []
+    for name, part in found.parts.items():
+        some = [f"{c} AP50 {f.ap50}" for c, f in part.classes.items() if f.predicted]
+        none = [c for c, f in part.classes.items() if not f.predicted]
+        lines.append(f"  {name}: " + "   ".join(some) + (f"   not looked for, or not found: {', '.join(none)}" if none else ""))
+    if found.lines:
+        lines.append(f"  lines: precision {found.lines.precision}   recall {found.lines.recall}")
+    return "\n".join(lines)
 
 
 def _sheet(paths: list[Path], to: Path) -> Path:
