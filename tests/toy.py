@@ -96,6 +96,12 @@ class Bright(Rule):
         return [(last.item.id, Flag(self.name, "last_of_clip", message="the last of its clip"))] if last else []
 
 
+class Sized(Rule):
+    @hookimpl
+    def check(self, item, labels):
+        return [Flag("sized", "size", Severity.NOTE, message=str(item.meta["size"]))]
+
+
 class Broken(Rule):
     @hookimpl
     def check(self, item, labels):

@@ -129,6 +129,14 @@ def test_a_rule_that_fails_quarantines_the_item_and_names_the_rule(toy: Path, so
         assert any("rules.broken failed in check: KeyError: 'oops'" in q.reason for q in project.quarantined())
 
 
+def test_rules_are_told_the_size_of_the_picture_and_it_is_not_stored(toy: Path, source: Path, tmp_path: Path) -> None:
+    label(source, tmp_path / "out", "+rules.sized._target_=hyla_toy.stages.Sized")
+    with Project.open(tmp_path / "out") as project:
+        record = next(project.records(source="model"))
+    assert record.flags[-1].message == "[24, 32]"
+    assert record.item.meta == {}
+
+
 def test_default_review_sends_unflagged_items_to_people(toy: Path, source: Path, tmp_path: Path) -> None:
     summary = label(source, tmp_path / "out", "~rules.bright", default="review")
     assert summary.accepted == 0

@@ -82,7 +82,11 @@ class Rule:
 
     @hookspec
     def check(self, item: Item, labels: Labels) -> list[Flag] | None:
-        """Return the flags of one item; change nothing and remember nothing. All answers are collected."""
+        """Return the flags of one item; change nothing and remember nothing.
+
+        `item.meta` also holds what loading told: `size`, [height, width], and the camera's `intrinsics` where known.
+        All answers are collected.
+        """
 
     @hookspec
     def check_group(self, records: Iterable[Record]) -> Iterable[tuple[str, Flag]] | None:

@@ -156,8 +156,10 @@ class _Loop:
         context = {k: v for k, v in done.context.items() if k in declared}
         labels = replace(done.labels, context={**context, **done.labels.context})
         self.schema.check(labels, done.size)
-        flags = tuple(self.pipeline.check(done.item, labels))
-        opinion = self.pipeline.route(done.item, labels, flags)
+        known = {"size": list(done.size), "intrinsics": getattr(done.frame, "intrinsics", None)}
+        seen = replace(done.item, meta={**done.item.meta, **{k: v for k, v in known.items() if v}})
+        flags = tuple(self.pipeline.check(seen, labels))
+        opinion = self.pipeline.route(seen, labels, flags)
         if opinion is None and not flags:
             opinion = Verdict(self.settings.default)
         verdict = item_verdict(labels, flags, opinion)
