@@ -160,9 +160,7 @@ class _Loop:
         seen = replace(done.item, meta={**done.item.meta, **{k: v for k, v in known.items() if v}})
         flags = tuple(self.pipeline.check(seen, labels))
         opinion = self.pipeline.route(seen, labels, flags)
-        if opinion is None and not flags:
-            opinion = Verdict(self.settings.default)
-        verdict = item_verdict(labels, flags, opinion)
+        verdict = item_verdict(labels, flags, opinion, Verdict(self.settings.default))
         return Record(done.item, labels, flags, verdict, self.source, done.size, done.frame)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
@@ -81,18 +81,21 @@ class Batch:
             raise StoreError(f"a run can't store labels of {record.source!r}", "a machine signs its labels model:NAME@DIGEST")
         item, labels = record.item, record.labels
         verdicts = label_verdicts(labels, record.flags, record.verdict)
-        _json([item.uri, item.group, item.kind, *((f.rule, f.reason, f.message) for f in record.flags)], item, "texts")
         row = _item_row(item, entry.ordinal, run)
         row["id"] = row.pop("item_id")
         row["size"] = _json([int(n) for n in record.size], item, "a size")
         row["frame"] = _frame(record.frame, item)
         row["context"] = _json(labels.context, item, "a context")
-        row["digest"] = row_digest(row[name] for name in ITEM_COLUMNS)
+        try:
+            row["digest"] = row_digest(row[name] for name in ITEM_COLUMNS)
+            flagged = list(_flag_rows(item.id, record.flags))
+        except UnicodeEncodeError as e:  # a file name can hold bytes that are no text
+            raise StageError(f"item {item.id!r} has a name or a flag that is not Unicode: {e}") from e
         row |= {"seconds": entry.seconds, "verdict": record.verdict.value, "decided": None, "outcome": None}
         row["machine"], _ = self.annotate(item.id, labels, record.source, 0, run, verdicts)
         row["best"] = row["machine"]
         self.rows["items"].append(row)
-        self.flag(item.id, record.flags)
+        self.rows["flags"] += flagged
 
     def quarantine(self, entry: Quarantined, run: int) -> None:
         """Add an item that could not be used; a file name that is not Unicode is kept with its odd bytes written out."""
@@ -116,14 +119,7 @@ class Batch:
 
     def flag(self, item_id: str, flags: Iterable[Flag], known: Iterable[str] = ()) -> None:
         """Add the flags of an item, leaving out those of which the digest is known."""
-        seen = set(known)
-        for flag in flags:
-            rows = canonical([int(r) for r in flag.rows])
-            values = (item_id, flag.rule, flag.reason, flag.severity.value, rows, flag.message)
-            digest = row_digest(values)
-            if digest not in seen:
-                seen.add(digest)
-                self.rows["flags"].append({**dict(zip(FLAG_COLUMNS, values, strict=True)), "digest": digest})
+        self.rows["flags"] += _flag_rows(item_id, flags, known)
 
     def insert(self, connection: Connection) -> None:
         """Write all rows."""
@@ -200,6 +196,18 @@ def _item_row(item: Item, ordinal: int, run: int) -> dict[str, Any]:
     return {**row, "kind": item.kind, "meta": _json(item.meta, item, "meta"), "run": run}
 
 
+def _flag_rows(item_id: str, flags: Iterable[Flag], known: Iterable[str] = ()) -> Iterator[dict[str, Any]]:
+    """Yield the rows of flags, each once, that are not known."""
+    seen = set(known)
+    for flag in flags:
+        rows = canonical([int(r) for r in flag.rows])
+        values = (item_id, flag.rule, flag.reason, flag.severity.value, rows, flag.message)
+        digest = row_digest(values)
+        if digest not in seen:
+            seen.add(digest)
+            yield {**dict(zip(FLAG_COLUMNS, values, strict=True)), "digest": digest}
+
+
 def _frame(frame: Frame, item: Item) -> str:
     if type(frame) is Frame:  # the commonest
         return '{"kind":"pixel"}'
@@ -209,6 +217,8 @@ def _frame(frame: Frame, item: Item) -> str:
 
 
 def _json(value: Any, item: Item, what: str) -> str:
+    if value == {}:  # the commonest
+        return "{}"
     try:
         text = canonical(value)
         text.encode()
