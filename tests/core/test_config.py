@@ -66,6 +66,11 @@ def test_a_rule_can_be_taken_out(road: Install) -> None:
     assert hyla.compose("road", "~rules.tall", source="x").rules == {}
 
 
+def test_a_rule_that_is_null_is_taken_out(road: Install) -> None:
+    built, _ = config.stages(hyla.compose("road", "rules.tall=null", source="x"))
+    assert list(built) == ["loader", "model"]
+
+
 def test_a_third_party_preset_stands_on_an_installed_one_without_code(road: Install) -> None:
     road("mine", {"conf/preset/mine.yaml": "# @package _global_\ndefaults: [road, _self_]\nrules: {tall: {px: 40}}\nbatch: 2\n"})
     mine = hyla.compose("mine", source="x")
@@ -193,6 +198,15 @@ def test_a_target_in_an_installed_plugin_that_comes_from_elsewhere_is_refused(in
 def test_a_target_whose_module_fails_is_named_with_the_error(install: Install) -> None:
     install("evil", {"conf/preset/evil.yaml": preset("acme_evil.rules.Tall"), "rules.py": "1 / 0"})
     assert "'acme_evil.rules.Tall' can't be imported: ZeroDivisionError" in refused("evil")
+
+
+@pytest.mark.parametrize("word", ["+rules.tal.px=3", "+rules.tal=3", "~rules.tall._target_"])
+def test_a_stage_without_a_target_is_refused(road: Install, word: str) -> None:
+    assert "does not say what to build" in refused("road", word)
+
+
+def test_a_misspelt_rule_names_the_nearest(road: Install) -> None:
+    assert "did you mean 'rules.tall'?" in refused("road", "+rules.tal.px=3")
 
 
 def test_a_nested_target_is_guarded_like_any_other(install: Install) -> None:

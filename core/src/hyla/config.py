@@ -113,9 +113,9 @@ def compose(preset: str, *overrides: str, **settings: Any) -> Run:
 
     Example:
         >>> import hyla
-        >>> cfg = hyla.compose("folder", source=".")
+        >>> cfg = hyla.compose("blank", source=".")
         >>> cfg.preset
-        'folder'
+        'blank'
     """
     prepare()
     check_preset(preset)
@@ -169,18 +169,19 @@ def stages(run: Run) -> tuple[dict[str, Any], Any]:
     """Build the stages that `run` names and its schema: ({config name: stage}, schema).
 
     Raises:
-        ConfigError: for a target that is not allowed, an unknown setting, or one of the wrong type.
+        ConfigError: for a stage without a target or with one that is not allowed, an unknown setting, or one of the wrong type.
     """
     from hyla.schema import Schema
 
     schema = Schema.from_config(run.schema)
-    built = {
-        "loader": plugins.build(run.loader, "loader", schema=schema),
-        "model": plugins.build(run.model, "model", schema=schema),
-    }
-    for name, node in run.rules.items():
-        built[f"rules.{name}"] = plugins.build(node, f"rules.{name}", schema=schema)
-    return built, schema
+    nodes = {"loader": run.loader, "model": run.model}
+    nodes |= {f"rules.{name}": node for name, node in run.rules.items() if node is not None}  # rules.x=null takes x out
+    for where, node in nodes.items():
+        if not (isinstance(node, Mapping) and "_target_" in node):
+            others = [other for other in nodes if other != where]
+            hint = did_you_mean(where, others) or f"give it a _target_, or {where.partition('.')[0]}=NAME of one that is offered"
+            raise ConfigError(f"{where} does not say what to build", hint)
+    return {where: plugins.build(node, where, schema=schema) for where, node in nodes.items()}, schema
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
@@ -163,7 +164,7 @@ class _Loop:
         verdict = item_verdict(labels, flags, opinion, Verdict(self.settings.default))
         return Record(done.item, labels, flags, verdict, self.source, done.size, done.frame)
 
-    @property
+    @cached_property
     def source(self) -> str:
         """Return what machine records are signed with: `model:name@sha256`."""
         provenance = self.pipeline.provenance()
