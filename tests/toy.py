@@ -50,8 +50,8 @@ class Tracker(Model):
 
     memory = True
 
-    def __init__(self, memory: bool = True, fail: str = "", limit: int = 0):
-        self.memory, self.fail, self.limit, self._seen = memory, fail, limit, {}
+    def __init__(self, memory: bool = True, fail: str = "", limit: int = 0, partial: bool = False):
+        self.memory, self.fail, self.limit, self.partial, self._seen = memory, fail, limit, partial, {}
 
     @hookimpl
     def predict(self, images):

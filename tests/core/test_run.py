@@ -137,6 +137,13 @@ def test_rules_are_told_the_size_of_the_picture_and_it_is_not_stored(toy: Path, 
     assert record.item.meta == {}
 
 
+def test_nothing_is_accepted_on_the_word_of_a_partial_model(toy: Path, source: Path, tmp_path: Path) -> None:
+    assert label(source, tmp_path / "a", "~rules.bright").accepted == 54
+    summary = label(source, tmp_path / "b", "~rules.bright", "+model.partial=true")
+    assert summary.accepted == 0
+    assert summary.reasons == {"partial_model": 54}
+
+
 def test_default_review_sends_unflagged_items_to_people(toy: Path, source: Path, tmp_path: Path) -> None:
     summary = label(source, tmp_path / "out", "~rules.bright", default="review")
     assert summary.accepted == 0

@@ -32,6 +32,7 @@ class Ensemble(Model):
                 raise ConfigError(f"ensemble member {name!r} is no model: {type(member).__name__} has no predict")
         self.members = present
         self.memory = any(getattr(member, "memory", False) for member in self.members.values())
+        self.partial = all(getattr(member, "partial", False) for member in self.members.values())
 
     @hookimpl
     def predict(self, images: Sequence[Image]) -> list[Labels]:
@@ -77,7 +78,3 @@ class Ensemble(Model):
             joined["digest"] = sha256("\n".join(digests).encode()).hexdigest()
         joined |= {f"{name}.{key}": value for name, one in facts.items() for key, value in one.items()}
         return joined
-
-
-def _facts(member: Model) -> dict[str, str]:
-    return dict(member.provenance() or {}) if hasattr(member, "provenance") else {}

@@ -49,9 +49,13 @@ class Model:
 
     A model that remembers earlier items of a group (a tracker) sets `memory = True`: the run then keeps each group in order
     and, after an interruption, replays an unfinished group from its first item.
+
+    A model whose silence says nothing, since it misses much of what the schema names, sets `partial = True`: no item is accepted
+    on its word, only shown with the reason `partial_model`.
     """
 
     memory: bool = False
+    partial: bool = False
 
     @hookspec(firstresult=True)
     def predict(self, images: Sequence[Image]) -> list[Labels] | None:

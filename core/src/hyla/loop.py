@@ -25,12 +25,13 @@ from hyla.progress import Progress
 from hyla.schema import Schema
 from hyla.store import Project, Quarantined, Stored
 from hyla.summary import Summary
-from hyla.types import Item, Record, Verdict
+from hyla.types import Flag, Item, Record, Verdict
 
 CHUNK = 8  # items that stand alone, given to one loading worker at a time
 COMMIT = 64  # records of one transaction, at most
 COMMIT_SECONDS = 1.0  # and at least this often, so that people see them
 BACKLOG = 256  # predicted items that may wait for the rules and the store
+PARTIAL = Flag("model", "partial_model", message="this model misses much of what the schema names: more may be there")
 
 
 def run(settings: config.Run) -> Summary:
@@ -159,7 +160,7 @@ class _Loop:
         self.schema.check(labels, done.size)
         known = {"size": list(done.size), "intrinsics": getattr(done.frame, "intrinsics", None)}
         seen = replace(done.item, meta={**done.item.meta, **{k: v for k, v in known.items() if v}})
-        flags = tuple(self.pipeline.check(seen, labels))
+        flags = (*([PARTIAL] if self.pipeline.partial else []), *self.pipeline.check(seen, labels))
         opinion = self.pipeline.route(seen, labels, flags)
         verdict = item_verdict(labels, flags, opinion, Verdict(self.settings.default))
         return Record(done.item, labels, flags, verdict, self.source, done.size, done.frame)

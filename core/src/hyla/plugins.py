@@ -222,6 +222,11 @@ class Pipeline:
         """Tell whether any stage remembers earlier items of a group."""
         return any(getattr(stage, "memory", False) for stage in self.stages.values())
 
+    @property
+    def partial(self) -> bool:
+        """Tell whether the model says that it misses much of what the schema names."""
+        return any(getattr(stage, "partial", False) for stage in self.stages.values())
+
     def answers(self, hook: str) -> bool:
         """Tell whether any stage answers `hook`."""
         return bool(getattr(self._hook, hook).get_hookimpls())

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from hyla import config
+from hyla import config, privacy
 from hyla.plugins import Pipeline
 
 
 def main(job: Mapping[str, Any]) -> None:
     """Do `job`: list the items of a source, or run until some items are stored and then die."""
+    privacy.offline()
     words = {name: job[name] for name in ("source", "out", "batch") if name in job}
     settings = config.compose(job["preset"], *job["overrides"], workers=2, progress=False, **words)
     if "kill_after" in job:

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-from hyla import config, formats, plugins
+from hyla import config, formats, plugins, privacy
 from hyla.errors import BadItem, ConfigError
 from hyla.hooks import Format
 from hyla.plugins import Pipeline, Plugin
@@ -42,6 +42,7 @@ class Subject:
     """
 
     def __init__(self, preset: str, source: str | None, overrides: Sequence[str], limit: int) -> None:
+        privacy.offline()  # before a stage is imported, as a run does
         self.preset = preset
         self.given = source
         self.limit = limit

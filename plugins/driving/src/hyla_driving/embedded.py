@@ -44,6 +44,7 @@ class Embedded(Model):
     """
 
     memory = True
+    partial = True
 
     def __init__(
         self,

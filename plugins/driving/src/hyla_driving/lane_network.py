@@ -61,7 +61,7 @@ class LaneNetwork(Model):
         ConfigError: when the file is missing or no such network, or for a setting out of range.
     """
 
-    memory = False
+    partial = True
 
     def __init__(
         self,

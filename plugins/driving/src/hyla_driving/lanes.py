@@ -50,7 +50,7 @@ class Lanes(Model):
         ConfigError: for a setting out of range, or a class that the schema does not have.
     """
 
-    memory = False
+    partial = True
 
     def __init__(
         self,

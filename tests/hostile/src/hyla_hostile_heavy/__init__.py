@@ -1,0 +1,1 @@
+import numpy  # noqa: F401  # breaks: importing a plugin loads nothing
