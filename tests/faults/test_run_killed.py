@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -56,6 +57,23 @@ def source(tmp_path: Path) -> Path:
 def undisturbed(toy: Path, source: Path, tmp_path: Path) -> list[dict[str, Any]]:
     subprocess.run(command(source, tmp_path / "whole"), check=True, capture_output=True)
     return rows(tmp_path / "whole")
+
+
+def test_a_full_disk_ends_the_run_with_one_message_and_loses_nothing(
+    undisturbed: list[dict[str, Any]], source: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+
+    def little_space() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))  # no file may grow beyond, as on a full disk
+
+    done = subprocess.run(command(source, out), capture_output=True, text=True, preexec_fn=little_space, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 3, done.stderr
+    assert 0 < stored(out) < ITEMS
+    subprocess.run(command(source, out), check=True, capture_output=True)
+    assert rows(out) == undisturbed
 
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])

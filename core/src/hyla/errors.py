@@ -21,6 +21,11 @@ class HylaError(Exception):
         self.choices = sorted(choices)
         super().__init__(what)
 
+    @property
+    def line(self) -> str:
+        """Return what is wrong and what to do, in one line."""
+        return "; ".join(" ".join(part.split()) for part in (self.what, self.hint) if part)
+
     def __str__(self) -> str:
         lines = [self.what]
         if self.choices:

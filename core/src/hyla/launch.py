@@ -34,7 +34,7 @@ def launch(words: list[str]) -> int:
     config.prepare()
     _check_words(words, sweep)
     summaries: list[Summary] = []
-    failures: list[HylaError] = []
+    failures: list[HylaError | OSError] = []
 
     def job(cfg: DictConfig) -> None:
         from hyla.loop import run  # not needed by --help and --cfg
@@ -46,7 +46,7 @@ def launch(words: list[str]) -> int:
                 settings.out = HydraConfig.get().runtime.output_dir
             settings.progress = settings.progress and not as_json
             summary = run(settings)
-        except HylaError as error:
+        except (HylaError, OSError) as error:  # kept from Hydra, which would print a traceback
             failures.append(error)
             return
         summaries.append(summary)

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import metadata
@@ -19,11 +19,11 @@ from typing import Any
 from hyla import config, plugins, privacy
 from hyla.decide.route import item_verdict
 from hyla.engine import Done, Engine, Event, Failed, GroupEnd, Task
-from hyla.errors import ConfigError, HylaError
+from hyla.errors import ConfigError, HylaError, StoreError
 from hyla.plugins import Pipeline
 from hyla.progress import Progress
 from hyla.schema import Schema
-from hyla.store import Project, Quarantined, Stored
+from hyla.store import Counts, Project, Quarantined, Stored
 from hyla.summary import Summary
 from hyla.types import Flag, Item, Record, Verdict
 
@@ -108,17 +108,20 @@ class _Loop:
     def run(self, items: Iterable[Item]) -> Summary:
         start = time.perf_counter()
         before = self.project.counts()
-        state = "failed"
         try:
             with Progress(self.settings.progress, before) as progress, _stop_signs() as stop:
                 stopped = self._stream(items, progress, stop)
-            state = "interrupted" if stopped else "finished"
-        finally:
-            seconds = time.perf_counter() - start
-            timings = {"total": seconds, **self.engine.seconds(), **self.stage_seconds}
-            self.project.finish_run(self.run_id, state, timings)
-            summary = Summary.of(self.project, self.settings, state, seconds, before, timings)
-            summary.write(self.project.path / "summary.json")
+        except BaseException:
+            with suppress(StoreError):  # a full disk is why we are here, and the first error is the one to tell
+                self._end("failed", before, time.perf_counter() - start)
+            raise
+        return self._end("interrupted" if stopped else "finished", before, time.perf_counter() - start)
+
+    def _end(self, state: str, before: Counts, seconds: float) -> Summary:
+        timings = {"total": seconds, **self.engine.seconds(), **self.stage_seconds}
+        self.project.finish_run(self.run_id, state, timings)
+        summary = Summary.of(self.project, self.settings, state, seconds, before, timings)
+        summary.write(self.project.path / "summary.json")
         return summary
 
     def _stream(self, items: Iterable[Item], progress: Progress, stop: threading.Event) -> bool:
@@ -240,7 +243,7 @@ class _Writer:
         try:
             return Stored(self._loop.record(event), event.ordinal, event.seconds)
         except HylaError as error:
-            return Quarantined(event.item, event.ordinal, "check", str(error))
+            return Quarantined(event.item, event.ordinal, "check", error.line)
         finally:
             self._loop.stage_seconds["check"] += time.perf_counter() - start
 

@@ -7,9 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hyla.errors import StoreError
+
 if TYPE_CHECKING:
     from hyla.config import Run
     from hyla.store import Counts, Project
+
+SHOWN = 8  # of each list, when printed
 
 
 @dataclass(frozen=True)
@@ -75,10 +79,15 @@ class Summary:
         )
 
     def write(self, path: Path) -> None:
-        """Write summary.json in one step, so that a reader never sees half of it."""
+        """Write summary.json in one step, so that a reader never sees half of it; raise StoreError if that is not possible."""
         draft = path.with_suffix(".part")
-        draft.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        draft.replace(path)
+        try:
+            draft.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+            draft.replace(path)
+        except OSError as error:
+            raise StoreError(
+                f"{path} can't be written: {error.strerror}", "what was stored is kept; run again to go on"
+            ) from error
 
     def __str__(self) -> str:
         share = f"{100 * self.accepted / self.items:.0f} %" if self.items else "-"
@@ -87,8 +96,16 @@ class Summary:
             f"  accepted {self.accepted} ({share})   to review {self.review}   rejected {self.rejected}"
             f"   quarantined {self.quarantined}",
         ]
-        for title, counts in (("labels", self.classes), ("why", self.reasons), ("quarantined", self.quarantine_reasons)):
+        for title, counts in (("labels", self.classes), ("why", self.reasons)):
             if counts:
-                top = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-                lines.append(f"  {title}: " + ", ".join(f"{name} {n}" for name, n in top[:8]) + (" ..." if len(top) > 8 else ""))
+                lines.append(f"  {title}: " + ", ".join(f"{name} {n}" for name, n in _top(counts)) + _more(counts))
+        lines += [f"  quarantined {n}: {reason}" for reason, n in _top(self.quarantine_reasons)]
         return "\n".join(lines)
+
+
+def _top(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:SHOWN]
+
+
+def _more(counts: dict[str, int]) -> str:
+    return " ..." if len(counts) > SHOWN else ""

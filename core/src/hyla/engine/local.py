@@ -112,7 +112,7 @@ class Local:
         except ConfigError:
             raise
         except HylaError as error:
-            return Failed(ordinal, item, "load", str(error), again)
+            return Failed(ordinal, item, "load", error.line, again)
         except MemoryError:
             return Failed(ordinal, item, "load", "does not fit in memory", again)
         finally:
@@ -168,7 +168,7 @@ class Local:
         except HylaError as error:
             full = device.is_oom(error.__cause__ or error)
             if len(loaded) == 1:
-                return ["out of memory even alone; give a smaller input size" if full else str(error)]
+                return ["out of memory even alone; give a smaller input size" if full else error.line]
         if full:
             device.free()
             self._batch = max(1, min(self._batch, len(loaded) // 2))
