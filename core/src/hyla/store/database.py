@@ -144,11 +144,15 @@ def _engine(path: Path) -> Engine:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(address(path), uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA foreign_keys=ON")
-    connection.execute("PRAGMA cache_size=-32768")  # KiB
-    connection.execute("PRAGMA wal_autocheckpoint=8000")  # pages of 4 KiB; the default of 1000 makes loading a third slower
-    # On macOS fsync alone leaves data in the drive's cache; elsewhere this does nothing.
-    connection.execute("PRAGMA fullfsync=ON")
+    try:
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA cache_size=-32768")  # KiB
+        connection.execute("PRAGMA wal_autocheckpoint=8000")  # pages of 4 KiB; the default of 1000 makes loading a third slower
+        # On macOS fsync alone leaves data in the drive's cache; elsewhere this does nothing.
+        connection.execute("PRAGMA fullfsync=ON")
+    except sqlite3.Error:  # a file that is no database says so at the first statement
+        connection.close()
+        raise
     return connection
 
 

@@ -255,7 +255,10 @@ def moment(seconds: float, index: int, intrinsics: Matrix3 | None = None) -> Vid
 
 def _open(path: Path) -> Any:
     try:
-        return av.open(str(path), options=OPTIONS, metadata_errors="replace")
+        try:
+            return av.open(str(path), options=OPTIONS)
+        except UnicodeDecodeError:  # a title that is no UTF-8, which PyAV minds before version 19
+            return av.open(str(path), options=OPTIONS, metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise BadItem(f"{path.name} can't be opened as a video: {reason}", COPY) from error

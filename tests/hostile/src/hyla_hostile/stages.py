@@ -171,8 +171,8 @@ class Watch(Rule):
         message = f"score above {self.above}"
         if self.fault == "counts":
             message += f" for the {self.calls}th time"
-        if self.fault == "pid":
-            message += f" in process {os.getpid()}"
+        if self.fault == "pid":  # of every picture, since which ones are done before a kill is up to the threads
+            return [Flag(self.name, "bright", message=f"in process {os.getpid()}")]
         reason = "Too bright!" if self.fault == "reason" else "bright"
         return [Flag(self.name, reason, rows=rows, message=message)] if rows else []
 
