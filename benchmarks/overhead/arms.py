@@ -37,13 +37,20 @@ def loop(job: dict[str, Any]) -> dict[str, Any]:
         network = backends.OpenVino(kept, job["half"], job["threads"])
     names = network.facts.names
     wanted = np.ones(len(names), dtype=bool)
-    network(np.zeros((1, 64, 64, 3), dtype=np.uint8))
-    boxes, images = [], 0
+    list(network.run([np.zeros((1, 64, 64, 3), dtype=np.uint8)]))
+    boxes: list[Any] = []
+    fits: deque[Any] = deque()
+
+    def inputs() -> Iterator[Any]:
+        for name, pixels in decoded(job):
+            fits.append((name, Letterbox.of(pixels.shape[:2], (640, 640))))
+            yield fits[-1][1].apply(pixels)[None]
+
+    images = 0
     start = time.perf_counter()
-    for name, pixels in decoded(job):
-        fit = Letterbox.of(pixels.shape[:2], (640, 640))
-        answer = network(fit.apply(pixels)[None])[0][0]
-        found = heads.raw(answer, wanted, job["conf"], job["iou"], job["most"])
+    for outputs in network.run(inputs()):
+        name, fit = fits.popleft()
+        found = heads.raw(outputs[0][0], wanted, job["conf"], job["iou"], job["most"])
         for index, box, score in zip(found.index, fit.restore(found.box).tolist(), found.score.tolist(), strict=True):
             boxes.append([name, names[index], *box, score])
         images += 1

@@ -69,7 +69,6 @@ def fiftyone(job: dict[str, Any]) -> dict[str, Any]:
     try:
         address = f"mongodb://127.0.0.1:{port}"
         os.environ.update(FIFTYONE_DATABASE_URI=address, FIFTYONE_DATABASE_VALIDATION="false", FIFTYONE_DO_NOT_TRACK="true")
-        os.environ.update(YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", YOLO_CONFIG_DIR=str(out / "ultralytics"))
         return _fiftyone(job)
     finally:
         database.terminate()
@@ -99,7 +98,21 @@ def _fiftyone(job: dict[str, Any]) -> dict[str, Any]:
     return {"images": len(dataset), "seconds": seconds, "boxes": boxes}
 
 
+def stay_here(home: Path) -> None:
+    """Keep what these tools would send on this machine, and their settings out of the user's home folder."""
+    os.environ.update(HOME=str(home), YOLO_CONFIG_DIR=str(home), YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false")
+    connect = socket.socket.connect
+
+    def local(one: socket.socket, address: Any) -> Any:
+        if one.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise OSError(f"{address} is not on this machine")
+        return connect(one, address)
+
+    socket.socket.connect = local  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[2])
+    stay_here(folder)
     done = {"autodistill": autodistill, "fiftyone": fiftyone}[sys.argv[1]](json.loads((folder / "job.json").read_text()))
     (folder / "result.json").write_text(json.dumps(done))

@@ -128,6 +128,18 @@ def test_a_grey_picture_is_read_as_colour_and_other_pixels_are_refused(yolo_weig
             model.predict([wrong])
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_pixels_that_may_not_be_written_are_read_and_left_as_they_are(yolo_weights, backend):
+    pixels = pictures(1)[0].pixels  # 96 x 128: the canvas itself
+    before = pixels.copy()
+    model = build(yolo_weights, backend=backend)
+    free = model.predict([Image(pixels, Item("i", "i.png"))])
+    pixels.flags.writeable = False
+    assert model.predict([Image(pixels, Item("i", "i.png"))]) == free
+    assert model.predict([Image(np.asfortranarray(pixels), Item("i", "i.png"))]) == free
+    assert np.array_equal(pixels, before)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (33, 32)])
 def test_odd_sizes_are_read(yolo_weights, size):
     image = Image(np.full((*size, 3), 200, np.uint8), Item("i", "i.png"))
@@ -172,16 +184,13 @@ def test_a_batch_that_fails_leaves_the_tracks_as_they_were(yolo_weights, monkeyp
     model = build(yolo_weights, tracker="bytetrack")
     seen = []
     monkeypatch.setattr(model._tracker, "update", lambda item, labels, image: seen.append(item.id) or labels)
-    backend, calls = model._backend, []
+    run = model._backend.run
 
-    def fails_later(pixels):
-        calls.append(1)
-        if len(calls) > 2:
-            raise MemoryError
-        return backend(pixels)
+    def fails_later(inputs):
+        yield from islice(run(inputs), 2)
+        raise MemoryError
 
-    fails_later.batch, fails_later.facts = backend.batch, backend.facts
-    monkeypatch.setattr(model, "_backend", fails_later)
+    monkeypatch.setattr(model._backend, "run", fails_later)
     with pytest.raises(MemoryError):
         model.predict(pictures(4, "clip"))
     assert seen == []

@@ -53,12 +53,14 @@ class Letterbox:
         return (self.canvas[0] - self.scaled[0]) // 2, (self.canvas[1] - self.scaled[1]) // 2
 
     def apply(self, pixels: Pixels) -> Pixels:
-        """Return the canvas (H, W, 3) that holds `pixels` (h, w, 3)."""
+        """Return the canvas (H, W, 3) that holds `pixels` (h, w, 3); `pixels` themselves where they fit as they are."""
         (height, width), (top, left) = self.scaled, self.corner
         if self.scaled != self.size:
             pixels = _array(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_LINEAR))
         below, right = self.canvas[0] - height - top, self.canvas[1] - width - left
-        return _array(cv2.copyMakeBorder(pixels, top, below, left, right, cv2.BORDER_CONSTANT, value=GREY))
+        if self.canvas != self.scaled:
+            pixels = _array(cv2.copyMakeBorder(pixels, top, below, left, right, cv2.BORDER_CONSTANT, value=GREY))
+        return np.ascontiguousarray(pixels)
 
     def restore(self, boxes: Boxes) -> Boxes:
         """Return boxes (n, 4) of the canvas in pixels of the picture, cut off at its edges."""

@@ -124,7 +124,7 @@ class Torchvision(Model):
 
         pixels = rgb(image)
         with torch.inference_mode(), devices.autocast(self.device, self.half):
-            picture = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))).to(self.device)
+            picture = torch.from_numpy(np.array(pixels.transpose(2, 0, 1), order="C")).to(self.device)
             answer = self._network([picture.float() / 255])[0]
         index = answer["labels"].cpu().numpy()
         boxes, score = answer["boxes"].float().cpu().numpy(), answer["scores"].float().cpu().numpy()

@@ -22,7 +22,7 @@ from hyla.schema import Schema
 from hyla.types import Image, Kind, Labels
 from hyla_driving import backends, heads
 from hyla_driving.backends import TASKS, Backend, Facts
-from hyla_driving.letterbox import Letterbox, rgb
+from hyla_driving.letterbox import Letterbox, Pixels, rgb
 from hyla_driving.tracking import Tracker
 
 SUFFIXES = (".pt", ".onnx")
@@ -115,17 +115,14 @@ class Yolo(Model):
     def predict(self, images: Sequence[Image]) -> list[Labels]:
         """Return boxes, or masks with segmentation weights, of each picture; evidence `margin` where the network tells it."""
         fits = [self._fit(one) for one in images]
-        found: list[Labels | None] = [None] * len(images)
-        for canvas in dict.fromkeys(fit.canvas for fit in fits):
-            rows = [i for i, fit in enumerate(fits) if fit.canvas == canvas]
-            for start in range(0, len(rows), self._backend.batch):
-                part = rows[start : start + self._backend.batch]
-                full = part + part[-1:] * (self._backend.batch - len(part))  # always as many: see hyla_driving.backends
-                outputs = self._backend(np.stack([fits[i].apply(rgb(images[i])) for i in full]))
-                for place, row in enumerate(part):
+        parts = _parts([fit.canvas for fit in fits], self._backend.batch)
+        inputs = (_stack([fits[i].apply(rgb(images[i])) for i in part]) for part in parts)
+        found: dict[int, Labels] = {}
+        for part, outputs in zip(parts, self._backend.run(inputs), strict=True):
+            for place, row in enumerate(part):
+                if row not in found:  # the last one may be there several times
                     found[row] = self._labels([one[place] for one in outputs], fits[row])
-        whole = [one for one in found if one is not None]
-        return [self._tracker.update(i.item, one, i) for i, one in zip(images, whole, strict=True)]
+        return [self._tracker.update(one.item, found[row], one) for row, one in enumerate(images)]
 
     @hookimpl
     def forget(self, group: str) -> None:
@@ -152,17 +149,17 @@ class Yolo(Model):
             path = backends.exported(path, self._digest, _versions())
             if path.is_file():
                 with suppress(ConfigError):  # a kept export that is damaged is made again
-                    return _run(name, path, half, threads, batch)
+                    return _start(name, path, half, threads, batch)
             module, facts = _load(self._path)
             module.model[-1].dynamic = True  # its anchors follow the input
             backends.export(module, facts, path)
-        return _run(name, path, half, threads, batch)
+        return _start(name, path, half, threads, batch)
 
     def _prove(self) -> int:
         """Run the network once on nothing, so that what it can't do shows before work starts; return its mask coefficients."""
         facts = self._backend.facts
         height, width = facts.shape or (2 * facts.stride, 2 * facts.stride)
-        outputs = self._backend(np.zeros((self._backend.batch, height, width, 3), dtype=np.uint8))
+        (outputs,) = self._backend.run([np.zeros((self._backend.batch, height, width, 3), dtype=np.uint8)])
         masks = outputs[1].shape[1] if facts.task == "segment" and len(outputs) > 1 and outputs[1].ndim == 4 else 0
         self._raw = heads.is_raw(outputs[0].shape, len(facts.names), masks)
         if self._raw is None or (facts.task == "segment") != bool(masks):
@@ -198,7 +195,20 @@ class Yolo(Model):
         )
 
 
-def _run(name: str, path: Path, half: bool, threads: int | None, batch: int | None) -> Backend:
+def _parts(canvases: Sequence[tuple[int, int]], size: int) -> list[list[int]]:
+    """Return rows of one canvas each, always `size` of them: the last row is repeated where there are too few."""
+    parts = []
+    for canvas in dict.fromkeys(canvases):
+        rows = [i for i, one in enumerate(canvases) if one == canvas]
+        parts += [rows[i : i + size] for i in range(0, len(rows), size)]
+    return [part + part[-1:] * (size - len(part)) for part in parts]
+
+
+def _stack(pictures: Sequence[Pixels]) -> Pixels:
+    return pictures[0][None] if len(pictures) == 1 else np.stack(pictures)  # no copy of the one picture
+
+
+def _start(name: str, path: Path, half: bool, threads: int | None, batch: int | None) -> Backend:
     return backends.OnnxRuntime(path, threads, batch) if name == "onnx" else backends.OpenVino(path, half, threads, batch)
 
 
