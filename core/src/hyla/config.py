@@ -51,7 +51,7 @@ class Run:
     preset: str = ""
     seed: int = 0
     device: str = "auto"
-    batch: int = 8
+    batch: int = 16
     workers: int = 0
     default: str = "accept"
     retry: bool = False

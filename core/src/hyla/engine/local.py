@@ -53,7 +53,7 @@ class Local:
         self._batch = batch
         stop = threading.Event()
         todo: queue.Queue[Task | BaseException | None] = queue.Queue(2 * self.workers)
-        ready: queue.Queue[_Loaded | Failed | GroupEnd | BaseException | None] = queue.Queue(2 * batch + self.workers)
+        ready: queue.Queue[_Loaded | Failed | GroupEnd | BaseException | None] = queue.Queue(batch + self.workers)
         threads = [threading.Thread(target=self._scan, args=(tasks, todo, stop), name="hyla-scan", daemon=True)]
         threads += [
             threading.Thread(target=self._load, args=(pipeline, todo, ready, stop), name=f"hyla-load-{i}", daemon=True)
