@@ -53,7 +53,7 @@ def run(settings: config.Run) -> Summary:
         raise ConfigError(
             f"the loader does not recognise source {source!r}", "choose another: loader=NAME", plugins.offered("loader")
         )
-    out = Path(settings.out or f"hyla-out/{settings.preset}")
+    out = Path(settings.out or f"hyla-out/{settings.preset}").expanduser()
     with Project.create(out) as project:
         provenance = pipeline.provenance()
         run_id = project.start_run({**settings.settings(), "provenance": provenance}, schema, source, versions(), provenance)
