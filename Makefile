@@ -24,8 +24,9 @@ format: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/overhead/run.py
 
+# The type stubs of numpy 2.5 refuse plain calls such as array.min().
 constraints: $(READY)
-	printf './core\n./plugins/driving[onnx,openvino]\n' > .requirements.in
+	printf './core\n./plugins/driving[onnx,openvino]\nnumpy<2.5\n' > .requirements.in
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile .requirements.in --group test --universal --python-version 3.11 --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links | grep -v '^\./' > .constraints.new

@@ -24,6 +24,7 @@ EXTENSIONS = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".m2ts"),
     *(".mpg", ".mpeg", ".flv", ".wmv", ".asf", ".3gp"),
 )
+BEFORE_19: dict[str, Any] = {"metadata_errors": "replace"}  # PyAV 19 replaces by itself and has no such argument
 # Only containers that hold their own pictures: a playlist named .mp4 would make FFmpeg open other files, or addresses.
 OPTIONS = {"format_whitelist": "mov,mp4,matroska,webm,avi,mpegts,mpeg,flv,asf", "protocol_whitelist": "file"}
 COPY = "copy the clip again from where it came, or repair it: ffmpeg -i IN -c copy OUT"
@@ -257,8 +258,8 @@ def _open(path: Path) -> Any:
     try:
         try:
             return av.open(str(path), options=OPTIONS)
-        except UnicodeDecodeError:  # a title that is no UTF-8, which PyAV minds before version 19
-            return av.open(str(path), options=OPTIONS, metadata_errors="replace")
+        except UnicodeDecodeError:  # a title that is no UTF-8, which PyAV minded before version 19
+            return av.open(str(path), options=OPTIONS, **BEFORE_19)
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise BadItem(f"{path.name} can't be opened as a video: {reason}", COPY) from error
