@@ -91,7 +91,7 @@ def test_exporting_without_onnx_names_the_extra(monkeypatch, tmp_path):
 
 @pytest.mark.skipif(find_spec("onnx") is None, reason="onnx is not installed")
 def test_an_export_that_fails_leaves_nothing_behind(tmp_path):
-    torch = pytest.importorskip("torch")
+    import torch
 
     class Fails(torch.nn.Module):
         def forward(self, images):
@@ -173,7 +173,8 @@ def test_a_damaged_file_is_refused(cls, small, tmp_path):
 
 @pytest.mark.parametrize("cls", EXPORTED)
 def test_an_onnx_that_is_no_yolo_is_refused(cls, tmp_path):
-    torch = pytest.importorskip("torch")
+    import torch
+
     onnx = pytest.importorskip("onnx")
     export(torch.nn.Conv2d(3, 8, 3), Facts("detect", ("car",)), tmp_path / "conv.onnx")
     model = onnx.load(tmp_path / "conv.onnx")
@@ -197,7 +198,8 @@ def test_a_file_of_a_fixed_size_says_so_and_refuses_another_batch(cls, small, tm
 
 
 def test_torch_keeps_a_constant_batch_on_an_accelerator_and_does_not_race_algorithms():
-    torch = pytest.importorskip("torch")
+    import torch
+
     backend = Torch(torch.nn.Conv2d(3, 4, 3), Facts("detect", ("car",)), "cpu", half=True)
     assert not backend.half  # a CPU computes in full
     assert not torch.backends.cudnn.benchmark

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from hyla.errors import ConfigError, StageError
 from hyla.schema import Schema
 from hyla.types import Image, Item
 from hyla.weights import digest
 from hyla_driving.torchvision_detector import Torchvision
-
-torch = pytest.importorskip("torch")
-pytest.importorskip("torchvision")
 
 SCHEMA = Schema.from_config({"name": "road", "kinds": ["box", "track"], "classes": {"person": {}, "car": {}, "light": {}}})
 SMALL = "ssdlite320_mobilenet_v3_large"

@@ -315,7 +315,8 @@ def test_an_export_that_is_damaged_is_made_again(yolo_weights, tmp_path, monkeyp
 
 @pytest.mark.skipif(find_spec("onnxruntime") is None, reason="onnxruntime is not installed")
 def test_a_network_that_answers_in_an_unknown_form_is_refused(tmp_path):
-    torch = pytest.importorskip("torch")
+    import torch
+
     pytest.importorskip("onnx")
     backends.export(torch.nn.Flatten(2), backends.Facts("detect", ("car", "kite")), tmp_path / "flat.onnx")
     with pytest.raises(ConfigError, match="a form that is not known"):

@@ -16,19 +16,17 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import msgspec
 import numpy as np
 
-from hyla import frame as frames
 from hyla import geometry
-from hyla.errors import ConfigError, FormatError, HylaError
+from hyla.errors import ConfigError, FormatError
 from hyla.formats import (
     PICTURES,
     Loss,
     allowed,
     class_ids,
     find,
-    inside,
+    listing,
     picture,
     proved,
     record,
@@ -53,18 +51,6 @@ EXACT = {  # what a line of the task gives back as it was; any other kind is wri
     "pose": (Kind.KEYPOINTS, Kind.BOX),
 }
 SLACK = 0.01  # by which ultralytics lets a coordinate leave the picture; one beyond costs it the whole picture
-
-
-class _Picture(msgspec.Struct, omit_defaults=True):
-    file: str
-    id: str
-    uri: str
-    size: tuple[int, ...]
-    group: str = ""
-    index: int = 0
-    kind: str = "image"
-    frame: dict[str, Any] = {}
-    meta: dict[str, Any] = {}
 
 
 class Yolo(Format):
@@ -93,15 +79,14 @@ class Yolo(Format):
             FormatError: if `out` holds labels of somebody else or can't be written, or the size of a picture is not known.
         """
         labels = out / "labels"
-        if labels.exists() and not (out / "images.jsonl").exists():
+        if labels.exists() and not (out / listing.NAME).exists():
             raise FormatError(f"{labels} exists and was not written by Hyla", "choose another folder")
         loss = Loss()
         lines = _Lines(self.task, schema, loss)
         taken: set[str] = set()
-        json = msgspec.json.Encoder()
         try:
             out.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=out, prefix=".labels-") as made, writing(out / "images.jsonl") as listed:
+            with tempfile.TemporaryDirectory(dir=out, prefix=".labels-") as made, writing(out / listing.NAME) as listed:
                 new = Path(made, "labels")
                 new.mkdir()
                 for one in records:
@@ -109,7 +94,7 @@ class Yolo(Format):
                     target = (new / name).with_suffix(".txt")
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_text(lines.of(one), encoding="ascii")
-                    listed.write(json.encode(_about(one, name)) + b"\n")
+                    listed.write(listing.line(one, name))
                 if labels.exists():
                     shutil.rmtree(labels)
                 new.replace(labels)
@@ -232,29 +217,17 @@ class _Reader:
         self.obb = data.get("task", task) == "obb"
 
     def records(self) -> Iterator[Record]:
-        listed = self.root / "images.jsonl"
+        listed = self.root / listing.NAME
         for item, size, frame, labels in self._listed(listed) if listed.exists() else self._found():
             one = record(item, list(self._rows(labels, size)), self.schema, str(labels), size)
             yield replace(one, frame=frame)
 
     def _listed(self, path: Path) -> Iterator[tuple[Item, Sequence[int], Frame, Path]]:
-        decoder = msgspec.json.Decoder(_Picture)
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                where = f"{path}, line {number}"
-                try:
-                    one = decoder.decode(line)
-                    frame = frames.from_dict(one.frame or {"kind": "pixel"})
-                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, HylaError) as error:
-                    raise FormatError(f"{where}: {error}") from error
-                if len(one.size) not in (2, 3) or min(*one.size, one.index) < 0:
-                    raise FormatError(f"{where} has a negative index, or a size that is not [height, width]")
-                labels = (self.root / "labels" / inside(one.file, where)).with_suffix(".txt")
-                if not labels.exists():
-                    raise FormatError(f"{labels} is missing, but {where} lists its picture", "an empty file means no labels")
-                inside(one.uri, where)
-                item = Item(one.id, one.uri, one.group, one.index, one.kind, one.meta)
-                yield item, one.size, frame, labels
+        for where, one, frame in listing.read(path):
+            labels = (self.root / "labels" / one.file).with_suffix(".txt")
+            if not labels.exists():
+                raise FormatError(f"{labels} is missing, but {where} lists its picture", "an empty file means no labels")
+            yield one.item, one.size, frame, labels
 
     def _found(self) -> Iterator[tuple[Item, Sequence[int], Frame, Path]]:
         seen: set[Path] = set()
@@ -350,12 +323,6 @@ def _free_name(item: Item, taken: set[str]) -> str:
         path = path.with_stem(f"{stem}_{number}")
     taken.add(str(path.with_suffix("")).casefold())
     return str(path)
-
-
-def _about(one: Record, name: str) -> _Picture:
-    i = one.item
-    size = tuple(int(s) for s in one.size)
-    return _Picture(name, i.id, i.uri, size, i.group, i.index, i.kind, frames.to_dict(one.frame), dict(i.meta))
 
 
 def _joined(rings: Sequence[Floats]) -> Floats:

@@ -20,12 +20,11 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-import msgspec
 import numpy as np
 
-from hyla import frame as frames
-from hyla.errors import ConfigError, FormatError, HylaError
-from hyla.formats import Loss, class_ids, inside, picture, proved, record, unknown_class, writing
+from hyla.errors import ConfigError, FormatError
+from hyla.formats import Loss, class_ids, listing, picture, proved, record, unknown_class, writing
+from hyla.formats.listing import Listed
 from hyla.frame import Frame
 from hyla.hooks import Format, hookimpl
 from hyla.schema import Schema
@@ -38,19 +37,7 @@ ATTRIBUTES = ("truncated", "occluded")
 KEPT = ("frame", "meta", *(f"attribute.{name}" for name in ATTRIBUTES))
 NO_CUBOID = (-1.0, -1.0, -1.0, -1000.0, -1000.0, -1000.0, -10.0)
 NO_ALPHA = -10.0
-OBJECT, TRACKING, LIST = "label_2", "label_02", "images.jsonl"
-
-
-class _Listed(msgspec.Struct, omit_defaults=True):
-    file: str
-    id: str
-    uri: str
-    size: tuple[int, ...]
-    group: str = ""
-    index: int = 0
-    kind: str = "image"
-    frame: dict[str, Any] = {}
-    meta: dict[str, Any] = {}
+OBJECT, TRACKING = "label_2", "label_02"
 
 
 class Kitti(Format):
@@ -80,13 +67,12 @@ class Kitti(Format):
         Raises:
             FormatError: if `out` holds labels of somebody else, or can't be written.
         """
-        if any((out / part).exists() for part in (OBJECT, TRACKING)) and not (out / LIST).exists():
+        if any((out / part).exists() for part in (OBJECT, TRACKING)) and not (out / listing.NAME).exists():
             raise FormatError(f"{out} holds labels that were not written by Hyla", "choose another folder")
         loss, written = Loss(), set[str]()
-        encoder = msgspec.json.Encoder()
         try:
             out.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=out, prefix=".kitti-") as made, writing(out / LIST) as listed:
+            with tempfile.TemporaryDirectory(dir=out, prefix=".kitti-") as made, writing(out / listing.NAME) as listed:
                 clips = self.layout == "auto"
                 for group, members in groupby(records, key=lambda one: one.item.group if clips else ""):
                     with ExitStack() as stack:
@@ -99,7 +85,7 @@ class Kitti(Format):
                             else:
                                 with ExitStack() as short:
                                     _opened(Path(made), name, short)[1].writelines(lines)
-                            listed.write(encoder.encode(_about(one, name)) + b"\n")
+                            listed.write(listing.line(one, name))
                 for part in (OBJECT, TRACKING):
                     _replace(Path(made, part), out / part, Path(made, f"{part}.old"))
         except OSError as error:
@@ -182,39 +168,25 @@ class _Reader:
         suffix = next((s for s in (".png", ".jpg", ".jpeg") if (self.root / f"{stem}{s}").is_file()), ".png")
         return f"{self.prefix}{stem}{suffix}"
 
-    def _listed(self) -> Iterator[_Listed] | None:
-        file = self.root / LIST
+    def _listed(self) -> Iterator[tuple[str, Listed, Frame]] | None:
+        file = self.root / listing.NAME
         if not file.is_file() or not any(
             f.is_relative_to(self.root / part) for f in self.files[:1] for part in (OBJECT, TRACKING)
         ):
             return None
-        return self._decoded(file)
+        return listing.read(file)
 
-    def _decoded(self, file: Path) -> Iterator[_Listed]:
-        decoder = msgspec.json.Decoder(_Listed)
-        with file.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    yield decoder.decode(line)
-                except msgspec.MsgspecError as error:
-                    raise FormatError(f"{file} line {number}: {error}") from error
-
-    def _of_list(self, listed: Iterator[_Listed]) -> Iterator[Record]:
+    def _of_list(self, listed: Iterator[tuple[str, Listed, Frame]]) -> Iterator[Record]:
         wanted = set(self.files)
-        for name, members in groupby(listed, key=lambda one: one.file):
-            file = self.root / inside(name, str(self.root / LIST))
+        for name, members in groupby(listed, key=lambda entry: entry[1].file):
+            file = self.root / name
             if file not in wanted:
                 continue
             clip = file.is_relative_to(self.root / TRACKING)
             lines = self._lines(file, clip)
-            for one in members:
-                item = Item(one.id, one.uri, one.group, one.index, one.kind, one.meta)
-                try:
-                    frame = frames.from_dict(one.frame or frames.to_dict(Frame()))
-                except HylaError as error:
-                    raise FormatError(f"{self.root / LIST}: {error.what}", error.hint, error.choices) from error
+            for _, one, frame in members:
                 rows = lines.get(one.index if clip else 0, [])
-                yield replace(record(item, rows, self.schema, f"{file}, item {one.id}", one.size), frame=frame)
+                yield replace(record(one.item, rows, self.schema, f"{file}, item {one.id}", one.size), frame=frame)
 
     def _lines(self, file: Path, clip: bool) -> dict[int, list[dict[str, Any]]]:
         """Return frame number (0 in an object file) -> rows of one label file."""
@@ -293,13 +265,6 @@ def _free(name: str, taken: set[str]) -> str:
         free = str(path.with_stem(f"{path.stem}-{number}"))
     taken.add(free.casefold())
     return free
-
-
-def _about(one: Record, name: str) -> _Listed:
-    item = one.item
-    size = tuple(int(s) for s in one.size)
-    frame = {} if type(one.frame) is Frame else frames.to_dict(one.frame)
-    return _Listed(name, item.id, item.uri, size, item.group, item.index, item.kind, frame, dict(item.meta))
 
 
 def _types(schema: Schema) -> dict[str, int]:
