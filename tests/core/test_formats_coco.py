@@ -216,6 +216,21 @@ def same_labels(before: Labels, after: Labels) -> None:
             assert all(np.array_equal(a, b) for a, b in rings)
 
 
+@pytest.mark.parametrize(("kinds", "comes"), [(["polygon"], Kind.POLYGON), (["polygon", "box"], Kind.BOX)])
+def test_a_mask_without_a_pixel_comes_as_its_box_or_the_outline_of_it(tmp_path: Path, kinds: list[str], comes: Kind) -> None:
+    schema = Schema.from_config({"name": "s", "kinds": ["box", "polygon"], "classes": {"roof": {"kinds": kinds}}})
+    mask = {"size": [20, 30], "counts": [600]}
+    one = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [3, 4, 5, 6], "segmentation": mask, "iscrowd": 1}
+    image = {"id": 1, "file_name": "a.jpg", "width": 30, "height": 20}
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps({"images": [image], "annotations": [one], "categories": [{"id": 1, "name": "roof"}]}))
+    (back,) = Coco().read(path, schema)
+    assert back.labels.kind.tolist() == [comes]
+    assert back.labels.box.tolist() == [[3, 4, 8, 10]]
+    if comes == Kind.POLYGON:
+        assert back.labels.shape[0][0].tolist() == [[3, 4], [8, 4], [8, 10], [3, 10]]
+
+
 def test_a_crowd_and_the_area_of_the_file_come_back(tmp_path: Path) -> None:
     box = [[0.0, 0, 4, 4], [5, 5, 9, 9]]
     labels = Labels.of([1, 1], box, evidence={"iscrowd": [0, 1], "area": [np.nan, 11.5], "margin": [1, np.nan]})

@@ -313,12 +313,15 @@ class _Reader:
         kind = allowed(self.schema, class_id, *offers, "box")
         if kind in offers and offers[kind] is None:
             offers[kind] = _as_mask(drawn, size) if kind == "mask" else _as_polygon(drawn, where)
-            kind = "box" if offers[kind] is None else kind  # a mask without a pixel has no outline
         if box is None:
             word = next((word for word, shape in offers.items() if shape is not None), "")
             if not word:
                 raise FormatError(f"{where} has neither a bbox nor a segmentation")
             box = geometry.bounds([Kind[word.upper()]], [_array(word, offers[word])])[0].tolist()
+        if kind in offers and offers[kind] is None:  # a mask without a pixel has no outline but its box
+            kind = allowed(self.schema, class_id, "box", kind)
+            x0, y0, x1, y1 = box
+            offers[kind] = None if kind == "box" else [[[x0, y0], [x1, y0], [x1, y1], [x0, y1]]]
         return {"kind": kind, "box": box, "shape": offers.get(kind)}
 
     def _drawn(self, given: Any, size: Sequence[int], where: str) -> Any:
