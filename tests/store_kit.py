@@ -11,6 +11,7 @@ from typing import Any
 
 from hyla.schema import Schema
 from hyla.store import Project, Stored
+from hyla.store.ranges import from_ranges
 from hyla.types import Flag, Item, Labels, Record, Verdict
 
 SCHEMA = Schema.from_config(
@@ -66,6 +67,25 @@ def raw(project: Path, *statements: str, free: bool = False) -> list[Any]:
         for statement in statements:
             rows = db.execute(statement).fetchall()
         return rows
+
+
+def words(project: Project, annotation: int) -> str:
+    """Return the words of the labels of an annotation: `accept review`."""
+    found = raw(project.path, f"SELECT verdict FROM labels WHERE annotation_id = {annotation} ORDER BY row")
+    return " ".join(word for (word,) in found)
+
+
+def held(project: Project, item_id: str) -> tuple[Any, ...]:
+    """Return lane, outcome, open, mend and doubt of an item, once its columns and the words of its labels are as these say."""
+    state = project.state(item_id)
+    columns = raw(project.path, f"SELECT decided, outcome, best, lane FROM items WHERE id = '{item_id}'")
+    assert columns == [(state["decision"] or None, state["outcome"], state["annotation"], state["lane"])]
+    said = words(project, state["annotation"]).split()
+    assert from_ranges(state["open"]) == {row for row, word in enumerate(said) if word == "review"}
+    if state["decision"]:
+        assert from_ranges(state["mend"]) == {row for row, word in enumerate(said) if word == "reject"}
+    assert state["open"] or not (state["mend"] or state["doubt"])
+    return tuple(state[name] for name in ("lane", "outcome", "open", "mend", "doubt"))
 
 
 @contextmanager

@@ -6,20 +6,22 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyla.errors import StageError, StoreError
-from hyla.store import Project
-from hyla.store.ledger import genesis
-from hyla.types import Flag, Verdict
-from store_kit import CAR, PERSON, boxes, fill, record, start
+from hyla.errors import HylaError, StageError, StoreError
+from hyla.store import Decision, Project, Stale, Stored
+from hyla.store.asks import ACTIONS, Ask, genesis
+from hyla.types import Flag, Severity, Verdict
+from store_kit import CAR, PERSON, boxes, fill, held, raw, record, start, words
 
 ASK = (Flag("r", "why"),)
 OTHER = boxes([PERSON], 1.0)
+THREE = boxes([CAR, PERSON, CAR])
 
 
 @pytest.fixture
@@ -36,22 +38,42 @@ def best(project: Project, item_id: str = "item00000"):
     return found
 
 
-@pytest.mark.parametrize(("action", "verdict"), [("accept", "accept"), ("reject", "reject"), ("unsure", "review")])
-def test_a_verdict_of_a_person_stands_above_the_machines(project: Project, action: str, verdict: str) -> None:
+@pytest.mark.parametrize(
+    ("action", "left"),
+    [
+        ("accept", {"outcome": "accept", "lane": "", "open": ""}),
+        ("reject", {"outcome": "reject", "lane": "", "open": ""}),
+        ("unsure", {"outcome": "review", "lane": "second", "open": "0-1"}),
+        ("repair", {"outcome": "review", "lane": "repair", "open": "0-1"}),
+    ],
+)
+def test_a_verdict_of_a_person_stands_above_the_machines(project: Project, action: str, left: dict) -> None:
     before = project.state("item00000")
     made = project.decide("item00000", action, who="ann", key="k1", active_ms=900, mode="grid", note="blurred")
     assert (made.seq, made.item_id, made.action, made.who, made.rows) == (1, "item00000", action, "ann", ())
     assert (made.active_ms, made.mode, made.note, made.key) == (900, "grid", "blurred", "k1")
-    assert made.before == before == {**before, "decision": 0, "outcome": None}
-    assert made.after == project.state("item00000") == {**before, "decision": 1, "outcome": verdict}
+    machine = project.machine_annotation("item00000")
+    assert made.before == before
+    assert before == {
+        "decision": 0,
+        "outcome": None,
+        "annotation": machine,
+        "digest": before["digest"],
+        "lane": "review",
+        "open": "0-1",
+        "mend": "",
+        "doubt": "",
+        "second": 0,
+    }
+    assert made.after == project.state("item00000") == {**before, "decision": 1, **left}
     assert made.prev_hash == genesis(project._db.id)
     assert made.hash == made.reckon()
     assert list(project.decisions()) == [made]
     record = best(project)
-    assert (record.verdict, record.source, record.flags) == (verdict, "model:toy@0f", ASK)
-    machine = project.record("item00000", "model")
-    assert machine is not None
-    assert machine.verdict is Verdict.REVIEW
+    assert (record.verdict, record.source, record.flags) == (left["outcome"], "model:toy@0f", ASK)
+    theirs = project.record("item00000", "model")
+    assert theirs is not None
+    assert theirs.verdict is Verdict.REVIEW
     assert project.verify().ok
 
 
@@ -95,7 +117,7 @@ def test_undo_brings_back_what_was_there_and_can_be_undone(project: Project) -> 
     assert "undo the later" in e.value.hint
     undo = project.decide("item00000", "undo", who="ann", key="3", undoes=2)
     assert undo.undoes == 2
-    assert project.state("item00000") == {**fresh, "decision": 1, "outcome": "accept"}
+    assert project.state("item00000") == {**fresh, "decision": 1, "outcome": "accept", "lane": "", "open": ""}
     assert best(project).labels == boxes()
     project.decide("item00000", "undo", who="ann", key="4", undoes=3)
     assert project.state("item00000") == edited
@@ -134,7 +156,7 @@ def test_the_same_key_is_the_same_decision(project: Project) -> None:
 def test_nobody_decides_on_labels_that_changed_meanwhile(project: Project) -> None:
     seen = project.state("item00000")["annotation"]
     project.decide("item00000", "edit", who="ann", key="1", labels=OTHER, annotation=seen)
-    with pytest.raises(StoreError, match="the labels of item 'item00000' changed meanwhile") as e:
+    with pytest.raises(Stale, match="the labels of item 'item00000' changed meanwhile") as e:
         project.decide("item00000", "accept", who="bob", key="2", annotation=seen)
     assert "load the item again" in e.value.hint
     project.decide("item00000", "accept", who="bob", key="2", annotation=project.state("item00000")["annotation"])
@@ -149,8 +171,14 @@ def test_nobody_decides_on_labels_that_changed_meanwhile(project: Project) -> No
         ({"who": "a\nb"}, "does not say whose"),
         ({"key": ""}, "needs a key"),
         ({"note": "\ud800"}, "is not Unicode"),
-        ({"action": "edit"}, "an edit, and nothing else, carries labels"),
-        ({"labels": OTHER}, "an edit, and nothing else, carries labels"),
+        ({"action": "edit"}, "carry labels, and nothing else does"),
+        ({"action": "opinion"}, "carry labels, and nothing else does"),
+        ({"labels": OTHER}, "carry labels, and nothing else does"),
+        ({"open": [0]}, "only an edit says which labels stay open"),
+        ({"action": "edit", "labels": OTHER, "open": [1]}, "rows must be 0 to 0"),
+        ({"action": "reject", "rows": [2]}, "rows must be 0 to 1"),
+        ({"action": "repair", "rows": [2]}, "rows must be 0 to 1"),
+        ({"action": "unsure", "rows": [2]}, "rows must be 0 to 1"),
         ({"action": "undo"}, "an undo, and nothing else, names"),
         ({"undoes": 1}, "an undo, and nothing else, names"),
         ({"item_id": "nothing"}, "no item 'nothing'"),
@@ -227,26 +255,145 @@ def test_projects_do_not_share_a_chain(tmp_path: Path) -> None:
     assert len(heads) == 2
 
 
-STEPS = st.lists(st.tuples(st.sampled_from(["accept", "reject", "edit", "unsure", "row"]), st.integers(0, 1)), max_size=6)
+# Many at once
+
+
+def asks(n: int = 3, **how: Any) -> list[Ask]:
+    return [Ask(f"item{i % 3:05d}", how.get("action", "accept"), "ann", f"k{i}", rows=how.get("rows", ())) for i in range(n)]
+
+
+def test_many_decisions_are_a_chain_like_any_other(project: Project) -> None:
+    first = project.decide("item00000", "unsure", who="bob", key="0")
+    made = project.decide_all(asks())
+    assert [d.seq for d in made] == [2, 3, 4]
+    assert made[0].prev_hash == first.hash
+    assert list(project.decisions()) == [first, *made]
+    assert [d.item_id for d in made] == ["item00000", "item00001", "item00002"]
+    assert project.counts().waiting == 0
+    assert project.decide_all([]) == []
+    assert project.verify().ok
+
+
+def test_later_ones_see_what_earlier_ones_left(project: Project) -> None:
+    made = project.decide_all(
+        [
+            Ask("item00000", "reject", "ann", "1", rows=(0,)),
+            Ask("item00000", "accept", "ann", "2", rows=(0,)),  # what was row 1
+            Ask("item00000", "undo", "ann", "3", undoes=2),
+            Ask("item00000", "edit", "ann", "4", labels=OTHER, open=(0,)),
+            Ask("item00000", "repair", "ann", "5"),
+            Ask("item00001", "accept", "bob", "6"),
+        ]
+    )
+    assert [d.after["lane"] for d in made] == ["review", "", "review", "review", "repair", ""]
+    assert [d.before for d in made[1:5]] == [d.after for d in made[:4]]
+    assert held(project, "item00000") == ("repair", "review", "0", "", "")
+    assert words(project, made[0].after["annotation"]) == "accept"
+    assert words(project, project.machine_annotation("item00000")) == "accept accept"
+    back = [Ask(d.item_id, "undo", "ann", f"u{d.seq}", undoes=d.seq) for d in reversed(made) if d.seq not in (2, 3)]
+    project.decide_all(back)
+    assert held(project, "item00000") == held(project, "item00001") == ("review", None, "0-1", "", "")
+    assert project.verify().ok
+
+
+@pytest.mark.parametrize(
+    ("bad", "what"),
+    [
+        (Ask("nothing", "accept", "ann", "x"), "no item 'nothing'"),
+        (Ask("item00001", "accept", "ann", "x", annotation=99), "changed meanwhile"),
+        (Ask("item00002", "accept", "ann", "x", rows=(9,)), "rows must be 0 to 1"),
+        (Ask("item00001", "undo", "ann", "x", undoes=9), "has no decision number 9"),
+        (Ask("item00001", "reject", "bob", "k0"), "used for another decision"),
+        (Ask("item00001", "agree", "ann", "x"), "unknown action"),
+        (Ask("item00001", "edit", "ann", "x", labels=boxes([9])), "class ids"),
+    ],
+)
+def test_one_that_can_not_be_leaves_none(project: Project, bad: Ask, what: str) -> None:
+    before = [project.state(f"item{i:05d}") for i in range(3)]
+    with pytest.raises(HylaError, match=what):
+        project.decide_all([*asks(2, action="reject", rows=(0,)), bad])
+    assert [project.state(f"item{i:05d}") for i in range(3)] == before
+    assert project.counts().decisions == 0
+    assert project.verify().annotations == 3
+
+
+def test_many_sent_again_are_the_same_decisions(project: Project) -> None:
+    made = project.decide_all(asks(3, action="reject", rows=(0,)))
+    assert project.decide_all(asks(3, action="reject", rows=(0,))) == made
+    more = project.decide_all([*asks(3, action="reject", rows=(0,)), Ask("item00000", "accept", "ann", "new")])
+    assert more[:3] == made
+    assert [d.seq for d in more] == [1, 2, 3, 4]
+    twice = Ask("item00001", "accept", "ann", "twice")
+    assert [d.seq for d in project.decide_all([twice, twice])] == [5, 5]
+    assert project.verify().ok
+
+
+def test_more_than_one_question_can_hold(project: Project) -> None:
+    fill(project, 1200, flags=ASK, verdict=Verdict.REVIEW)
+    many = [Ask(f"item{i:05d}", "reject", "ann", f"k{i}", rows=(1,)) for i in range(1200)]
+    made = project.decide_all(many)
+    assert [d.seq for d in made] == list(range(1, 1201))
+    assert project.decide_all(many) == made
+    project.decide_all([Ask(d.item_id, "undo", "ann", f"u{d.seq}", undoes=d.seq) for d in made])
+    assert project.state("item01199")["open"] == "0-1"
+    assert project.verify().ok
+
+
+# Any answers, undone and redone
+
+
+def answer(n: int, step: tuple[str, int, str, int], project: Project) -> Decision | None:
+    """Give an answer, and return None where it may not be given."""
+    action, i, who, rows = step
+    item = f"item{i:05d}"
+    had = len(best(project, item).labels)
+    chosen = tuple(row for row in range(3) if rows >> row & 1 and row < had)
+    how: dict[str, Any] = {}
+    if action in ("edit", "opinion", "adjudicate"):
+        how = {"labels": boxes([CAR, PERSON, CAR][: n % 4])}
+        how["open"] = tuple(row for row in chosen if row < n % 4) if action == "edit" else ()
+    try:
+        return project.decide(item, action, who=who, key=f"{n}", rows=() if how else chosen, **how)
+    except StoreError:
+        return None
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from([a for a in ACTIONS if a != "undo"]), st.integers(0, 1), st.sampled_from("abc"), st.integers(0, 7)),
+    max_size=7,
+)
 
 
 @settings(deadline=None, max_examples=30, derandomize=True)
 @given(STEPS)
-def test_undoing_all_brings_back_the_beginning(steps: list[tuple[str, int]]) -> None:
+def test_undoing_all_brings_back_the_beginning_and_redoing_all_the_end(steps: list[tuple[str, int, str, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder, Project.create(folder) as project:
         start(project)
-        fill(project, 2, flags=ASK, verdict=Verdict.REVIEW)
-        fresh = [project.state(f"item{i:05d}") for i in range(2)]
+        flags = (Flag("r", "why", rows=(0, 2)), Flag("r", "twin", Severity.REJECT, (1,)))
+        some = [record("item00000", THREE, flags, Verdict.REVIEW)]
+        some.append(record("item00001", THREE, (*flags, Flag("r", "both", Severity.SECOND)), Verdict.REVIEW))
+        project.write([Stored(one, i, 0.0) for i, one in enumerate(some)])
+
+        def seen() -> list[Any]:
+            report = project.verify()
+            assert report.ok, report.problems
+            routing = raw(project.path, "SELECT best, lane, answered, seconded FROM items ORDER BY id")
+            said = raw(project.path, "SELECT * FROM labels WHERE verdict <> 'accept' ORDER BY annotation_id, row")
+            return [held(project, one.item.id) for one in some] + [project.state(one.item.id) for one in some] + routing + said
+
+        left = [seen()]
         made = []
-        for n, (action, i) in enumerate(steps):
-            how: dict = {"labels": boxes([CAR] * (n + 1))} if action == "edit" else {}
-            if action == "row" and not len(best(project, f"item{i:05d}").labels):
-                continue
-            name, rows = ("reject", [0]) if action == "row" else (action, [])
-            made.append(project.decide(f"item{i:05d}", name, who="ann", key=str(n), rows=rows, **how))
-        for one in reversed(made):
-            project.decide(one.item_id, "undo", who="ann", key=f"u{one.seq}", undoes=one.seq)
-        assert [project.state(f"item{i:05d}") for i in range(2)] == fresh
-        report = project.verify()
-        assert report.ok, report.problems
-        assert report.decisions == 2 * len(made)
+        for n, step in enumerate(steps):
+            if one := answer(n, step, project):
+                made.append(one)
+                left.append(seen())
+            else:
+                assert seen() == left[-1]
+        undone = []
+        for at, one in reversed(list(enumerate(made))):
+            undone.append(project.decide(one.item_id, "undo", who="d", key=f"u{one.seq}", undoes=one.seq))
+            assert seen() == left[at]
+        for at, one in enumerate(reversed(undone), 1):
+            project.decide(one.item_id, "undo", who="d", key=f"r{one.seq}", undoes=one.seq)
+            assert seen() == left[at]
+        assert project.verify().decisions == 3 * len(made)

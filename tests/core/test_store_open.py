@@ -90,11 +90,11 @@ def test_a_creation_that_was_killed_is_made_good(tmp_path: Path) -> None:
     assert glance(tmp_path).counts.items == 0
 
 
-@pytest.mark.parametrize(("number", "hint"), [("2", "newer"), ("0", "out=DIR")])
+@pytest.mark.parametrize(("number", "hint"), [("3", "newer"), ("1", "out=DIR")])
 def test_another_format_is_refused(tmp_path: Path, number: str, hint: str) -> None:
     Project.create(tmp_path).close()
     raw(tmp_path, f"UPDATE meta SET value = '{number}' WHERE key = 'format'")
-    with pytest.raises(StoreError, match=f"format {number}, and this Hyla reads format 1") as e:
+    with pytest.raises(StoreError, match=f"format {number}, and this Hyla reads format 2") as e:
         Project.open(tmp_path)
     assert hint in e.value.hint
 
@@ -153,14 +153,15 @@ def test_the_tables_refuse_to_change_what_was_said(tmp_path: Path) -> None:
         fill(project, 2)
         project.finish_group("", [("item00000", Flag("r", "why"))])
         project.decide("item00000", "accept", who="ann", key="1")
-    state = {("labels", "verdict"), *(("items", name) for name in ("verdict", "decided", "outcome", "best"))}
+    routing = ("verdict", "reason", "decided", "outcome", "best", "lane", "answered", "seconded")
+    state = {("labels", "verdict"), *(("items", name) for name in routing)}
     for table in ("items", "annotations", "labels", "flags", "decisions"):
         columns = [name for _, name, *_ in raw(tmp_path, f"PRAGMA table_info({table})")]
         fixed = [name for name in columns if (table, name) not in state]
         for statement in (f"DELETE FROM {table}", *(f'UPDATE {table} SET "{name}" = "{name}"' for name in fixed)):
             with pytest.raises(sqlite3.IntegrityError, match=f"{table} are written once"):
                 raw(tmp_path, statement)
-    raw(tmp_path, "UPDATE labels SET verdict = 'review'", "UPDATE items SET verdict = 'review'")
+    raw(tmp_path, "UPDATE labels SET verdict = 'accept'", *(f'UPDATE items SET "{name}" = "{name}"' for name in routing))
     with Project.open(tmp_path) as project:
         assert project.verify().ok
 

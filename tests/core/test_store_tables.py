@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import create_engine, create_mock_engine, insert, select, tuple_
+from sqlalchemy import create_engine, create_mock_engine, event, insert, select, tuple_
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -11,7 +11,7 @@ from hyla.store import Project, Stored
 from hyla.store.query import Filter
 from hyla.store.rows import Batch
 from hyla.store.tables import items, labels, metadata, runs
-from hyla.types import Verdict
+from hyla.types import Flag, Verdict
 from store_kit import fill, record, start
 
 
@@ -91,3 +91,42 @@ def test_no_page_reads_the_whole_project(tmp_path, wanted: Filter) -> None:
             plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")]
     assert plan
     assert not [step for step in plan if "SCAN" in step or "TEMP" in step]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda p: p.next_items("review"),
+        lambda p: p.next_items("review", "why", after="item00003", without=["item00009"]),
+        lambda p: p.next_items("second", who="ann"),
+        lambda p: p.open_labels("car"),
+        lambda p: p.open_labels("car", without=["item00003"]),
+        lambda p: p.recent(5),
+        lambda p: p.recent(5, who="ann"),
+        lambda p: p.recent(5, item_id="item00003"),
+        lambda p: p.state("item00003"),
+        lambda p: p.paces(5),
+        lambda p: list(p.clip("")),
+        lambda p: p.decide("item00003", "accept", who="ann", key="1", rows=[0]),
+    ],
+)
+def test_no_question_of_a_review_reads_the_whole_project(tmp_path, ask) -> None:
+    asked = {}
+
+    def note(connection, cursor, text, values, context, many) -> None:
+        if text.startswith("SELECT") and "FROM runs" not in text:
+            asked[text] = values
+
+    with Project.create(tmp_path) as project:
+        start(project)
+        fill(project, 300, flags=(Flag("r", "why"),), verdict=Verdict.REVIEW)
+        event.listen(project._db.engine, "before_cursor_execute", note)
+        ask(project)
+        event.remove(project._db.engine, "before_cursor_execute", note)
+        assert asked
+        with project._db.read() as connection:
+            for text, values in asked.items():
+                steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)]
+                # The latest decisions are read from the end of their table; the few flags of an item may be sorted.
+                assert not [step for step in steps if "SCAN" in step and step != "SCAN decisions"], text
+                assert "FROM flags" in text or not [step for step in steps if "TEMP" in step], text

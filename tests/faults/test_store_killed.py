@@ -12,6 +12,7 @@ import pytest
 
 from hyla.store import Project
 from hyla.store.lock import running
+from hyla.types import Flag, Verdict
 from store_kit import fill, start
 
 DECIDE = """
@@ -99,3 +100,45 @@ def test_a_killed_run_leaves_whole_batches_and_lets_the_next_in(tmp_path: Path) 
             assert report.labels == 2 * counts.items
             stored = counts.items
     assert stored >= 16 * 9
+
+
+DECIDE_ALL = """
+import sys
+from hyla.store import Project
+from hyla.store.asks import Ask
+path, begin = sys.argv[1], int(sys.argv[2])
+with Project.open(path) as project:
+    for i in range(begin, 10_000):
+        items = [f"item{n:05d}" for n in range(40)]
+        if i % 2:  # the items have lost their first label: take that back
+            last = [project.recent(1, item_id=item)[0].seq for item in items]
+            asks = [Ask(item, "undo", "ann", f"{i} {item}", undoes=seq) for item, seq in zip(items, last)]
+        else:
+            asks = [Ask(item, "reject", "ann", f"{i} {item}", rows=(0,)) for item in items]
+        made = project.decide_all(asks)
+        print(i, made[-1].seq, made[-1].hash, flush=True)
+"""
+
+
+def test_many_decisions_are_made_all_or_none_when_killed(tmp_path: Path) -> None:
+    with Project.create(tmp_path) as project:
+        start(project)
+        fill(project, 40, flags=(Flag("r", "why"),), verdict=Verdict.REVIEW)
+    said: list[list[str]] = []
+    for after in random.Random(3).sample(range(1, 12), 5):
+        begin = 0
+        if said:
+            with Project.open(tmp_path) as project:
+                begin = project.counts().decisions // 40
+        said += killed(DECIDE_ALL, str(tmp_path), str(begin), after=after)
+        with Project.open(tmp_path) as project:
+            number = project.counts().decisions
+            assert number % 40 == 0
+            assert number - int(said[-1][1]) in (0, 40)  # the last may have been on its way
+            report = project.verify(head=said[-1][2])
+            assert report.ok, report.problems
+            assert {len(list(project.decisions(f"item{n:05d}"))) for n in range(40)} == {number // 40}
+            assert {project.state(f"item{n:05d}")["open"] for n in range(40)} == {"0" if number // 40 % 2 else "0-1"}
+    with Project.open(tmp_path) as project:
+        kept = {d.seq: d.hash for d in project.decisions()}
+    assert all(kept[int(seq)] == hash_ for _, seq, hash_ in said)

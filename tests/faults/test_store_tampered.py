@@ -71,6 +71,38 @@ def problems(path: Path, head: str | None = None) -> str:
         ("UPDATE items SET best = 6 WHERE id = 'item00004'", "the labels of item 'item00004' are gone"),
         ("UPDATE items SET machine = 6 WHERE id = 'item00000'", "the labels of item 'item00000' are gone"),
         ("UPDATE items SET outcome = 'accept' WHERE id = 'item00004'", "'item00004' is in a state that no decision led to"),
+        (
+            "UPDATE items SET lane = 'review' WHERE id = 'item00001'",
+            "'item00001' is not in the state that its last decision left",
+        ),
+        ("UPDATE items SET lane = '' WHERE id = 'item00004'", "'item00004' is in a state that no decision led to"),
+        ("UPDATE items SET lane = 'second' WHERE id = 'item00004'", "'item00004' is in a state that no decision led to"),
+        ("UPDATE items SET verdict = 'accept' WHERE id = 'item00004'", "'item00004' is in a state that no decision led to"),
+        ("UPDATE items SET answered = 'ann' WHERE id = 'item00004'", "'item00004' is in a state that no decision led to"),
+        (
+            "UPDATE items SET seconded = 'ann' WHERE id = 'item00000'",
+            "'item00000' is not in the state that its last decision left",
+        ),
+        ("UPDATE items SET reason = 'other' WHERE id = 'item00000'", "'item00000' waits for another reason than its flags give"),
+        (
+            "UPDATE labels SET verdict = 'accept' WHERE annotation_id = 5",
+            "gave item 'item00004' does not follow from what was said",
+        ),
+        (
+            "UPDATE labels SET verdict = 'reject' WHERE annotation_id = 5",
+            "gave item 'item00004' does not follow from what was said",
+        ),
+        (
+            "UPDATE labels SET verdict = 'review' WHERE annotation_id = 1",
+            "gave item 'item00000' does not follow from what was said",
+        ),
+        (
+            "UPDATE labels SET verdict = 'review' WHERE annotation_id = 3",
+            "gave item 'item00002' does not follow from what was said",
+        ),
+        ("UPDATE labels SET verdict = 'review' WHERE annotation_id = 6", "truth:x gave item 'item00000' does not follow"),
+        ("UPDATE flags SET rows = '[7]' WHERE id = 5", "the flags of item 'item00004' do not fit its labels"),
+        ("UPDATE flags SET rows = '[\"a\"]' WHERE id = 5", "a flag r of item 'item00004' was changed"),
         ("UPDATE items SET uri = 'other.jpg' WHERE id = 'item00003'", "item 'item00003' was changed"),
         ("UPDATE items SET size = '[200, 100]' WHERE id = 'item00003'", "item 'item00003' was changed"),
         ("DELETE FROM items WHERE id = 'item00004'", "belongs to a row of items that is not there"),
@@ -86,7 +118,11 @@ def test_decisions_cut_off_the_end_are_found_against_the_head(told: tuple[Path, 
     path, head = told
     raw(path, "DELETE FROM decisions WHERE seq = 4", free=True)
     assert "'item00003' is in a state that no decision led to" in problems(path)
-    raw(path, "UPDATE items SET decided = NULL, outcome = NULL WHERE id = 'item00003'")
+    raw(
+        path,
+        "UPDATE items SET decided = NULL, outcome = NULL, lane = 'review' WHERE id = 'item00003'",
+        "UPDATE labels SET verdict = 'review' WHERE annotation_id = 4 AND row = 0",
+    )
     assert problems(path) == ""
     assert "the head given is not in the chain" in problems(path, head)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from colorsys import hsv_to_rgb
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from hyla import geometry
 from hyla.schema import Schema
 from hyla.types import Kind, Record, Verdict
 
+GOLDEN = 0.618034  # of a turn: steps of this size spread evenly however many there are
 Color = tuple[int, int, int]
 
 
@@ -42,12 +42,11 @@ def draw(pixels: npt.NDArray[Any], record: Record, schema: Schema) -> npt.NDArra
 
 
 def color_of(schema: Schema, class_id: int) -> Color:
-    """Return the colour of a class: the schema's, or one that its name always gives."""
+    """Return the colour of a class: the schema's, or one from its place in the schema, as far as can be from those before it."""
     one = schema.classes[class_id]
     if one.color:
         return tuple(int(one.color[i : i + 2], 16) for i in (1, 3, 5))  # type: ignore[return-value]
-    hue = sha256(one.name.encode()).digest()[0] / 256
-    return tuple(round(255 * c) for c in hsv_to_rgb(hue, 0.85, 1.0))  # type: ignore[return-value]
+    return tuple(round(255 * c) for c in hsv_to_rgb(class_id * GOLDEN % 1, 0.85, 1.0))  # type: ignore[return-value]
 
 
 def _draw_one(pen: ImageDraw.ImageDraw, layer: Pillow.Image, record: Record, row: int, schema: Schema, scale: int) -> None:

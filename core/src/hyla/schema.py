@@ -30,7 +30,7 @@ class Class:
         kinds: kinds of geometry it may have; empty for all of the schema's.
         keypoints: names of its points, in order.
         skeleton: pairs of keypoint names joined by a line.
-        color: `#rrggbb` to draw it in, or empty for one chosen from the name.
+        color: `#rrggbb` to draw it in, or empty for one chosen from its place in the schema.
         abstract: True for a class that only groups others and is never given to a label.
     """
 

@@ -9,20 +9,30 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hyla.store.asks import Ask as Ask
+    from hyla.store.asks import Decision as Decision
+    from hyla.store.asks import Stale as Stale
     from hyla.store.counts import Counts as Counts
     from hyla.store.counts import Glance as Glance
     from hyla.store.counts import glance as glance
-    from hyla.store.ledger import Decision as Decision
     from hyla.store.project import Project as Project
+    from hyla.store.queue import ClipItem as ClipItem
+    from hyla.store.queue import LaneCount as LaneCount
+    from hyla.store.queue import OpenLabel as OpenLabel
+    from hyla.store.queue import Waiting as Waiting
+    from hyla.store.recall import Opinion as Opinion
+    from hyla.store.recall import Timed as Timed
     from hyla.store.rows import Entry as Entry
     from hyla.store.rows import Quarantined as Quarantined
     from hyla.store.rows import Stored as Stored
     from hyla.store.verify import Report as Report
 
 _HOME = {
+    "asks": ("Ask", "Decision", "Stale"),
     "counts": ("Counts", "Glance", "glance"),
-    "ledger": ("Decision",),
     "project": ("Project",),
+    "queue": ("ClipItem", "LaneCount", "OpenLabel", "Waiting"),
+    "recall": ("Opinion", "Timed"),
     "rows": ("Entry", "Quarantined", "Stored"),
     "verify": ("Report",),
 }

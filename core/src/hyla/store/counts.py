@@ -29,7 +29,7 @@ class Counts:
         quarantined: items that could not be used.
         decisions: all that people said, undone or not.
         decided: items on which a person's verdict stands.
-        waiting: items to review on which no person's verdict stands.
+        waiting: items in any lane: for a first answer, a repair, a second opinion or an adjudication.
         classes: class name -> labels of the machine.
         reasons: reason code -> flags.
         quarantine_reasons: reason -> items, the fifty commonest.
@@ -66,7 +66,7 @@ def count(query: Query) -> Counts:
     verdicts = _table(query, "SELECT verdict, count(*) FROM items GROUP BY verdict")
     quarantined = _one(query, "SELECT count(*) FROM quarantine")
     outcomes = "SELECT count(*) FROM items WHERE outcome IS NOT NULL"
-    waiting = "SELECT count(*) FROM items WHERE verdict = 'review' AND (outcome IS NULL OR outcome = 'review')"
+    waiting = "SELECT count(*) FROM items WHERE lane > ''"
     quarantine = "SELECT reason, count(*) FROM quarantine GROUP BY reason ORDER BY count(*) DESC, reason LIMIT 50"
     return Counts(
         items=sum(verdicts.values()) + quarantined,

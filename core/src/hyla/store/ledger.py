@@ -2,179 +2,65 @@
 
 from __future__ import annotations
 
-import json
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
-from sqlalchemy import func, insert, select, update
-from sqlalchemy.engine import Connection
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from hyla import codec
-from hyla.errors import StoreError, did_you_mean
+from hyla.decide.agree import agree
+from hyla.errors import StoreError
 from hyla.schema import Schema
+from hyla.store.answers import (
+    STATE,
+    State,
+    adjudicated,
+    answered,
+    barred,
+    check_turn,
+    left,
+    seconded,
+    still_there,
+    wants_second,
+)
+from hyla.store.asks import AGAIN, Ask, Decision, Stale, check_rows, decision_of, genesis, row_of
 from hyla.store.database import Database, now
-from hyla.store.rows import Batch, canonical, role_of
-from hyla.store.tables import annotated, decisions, items
+from hyla.store.held import SOME, Held, ask_all, load
+from hyla.store.ranges import from_ranges, to_ranges
+from hyla.store.rows import Batch
+from hyla.store.tables import annotated, decisions, items, labels
 from hyla.types import Labels, Record, Verdict
 
-ACTIONS = ("accept", "reject", "edit", "unsure", "undo")
-MODES = ("single", "grid", "blind", "import")
-OUTCOME = {"accept": Verdict.ACCEPT, "edit": Verdict.ACCEPT, "reject": Verdict.REJECT, "unsure": Verdict.REVIEW}
-_AGAIN = "load the item again, and decide on what is there now"
+_COUNTS = select(annotated.c.id, annotated.c.n).where(annotated.c.id.in_(SOME))
+_WORDS = select(labels.c.annotation_id, labels.c.row, labels.c.verdict)
+_WORDS = _WORDS.where(labels.c.annotation_id.in_(SOME), labels.c.verdict != Verdict.ACCEPT.value)
+_KEYS = select(decisions).where(decisions.c.idempotency_key.in_(SOME))
+_SEQS = select(decisions).where(decisions.c.seq.in_(SOME))
+_LEFT = update(items).where(items.c.id == bindparam("item")).values({name: bindparam(f"new_{name}") for name in STATE})
+_SAY = update(labels).where(labels.c.annotation_id == bindparam("annotation"), labels.c.row == bindparam("place"))
+_SAY = _SAY.values(verdict=bindparam("word"))
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Say what a person decided; see `Project.decide`."""
+def decide(connection: Connection, project: str, schema: Schema, asks: Sequence[Ask]) -> list[Decision]:
+    """Append decisions in a transaction that writes, with the labels they bring and the states they leave the items in.
 
-    item_id: str
-    action: str
-    who: str
-    key: str
-    rows: tuple[int, ...] = ()
-    labels: Labels | None = None
-    annotation: int | None = None
-    undoes: int | None = None
-    active_ms: int = 0
-    mode: str = "single"
-    note: str = ""
-
-    def prove(self) -> None:
-        """Raise StoreError if this makes no sense, whatever the item."""
-        for what, word, choices in (("action", self.action, ACTIONS), ("mode", self.mode, MODES)):
-            if word not in choices:
-                raise StoreError(f"unknown {what} {word!r}", did_you_mean(word, choices), choices)
-        role_of(f"human:{self.who}")
-        if not self.key:
-            raise StoreError("a decision needs a key, the same whenever it is sent again", "key=str(uuid4())")
-        try:
-            f"{self.key}{self.note}".encode()
-        except UnicodeEncodeError as e:
-            raise StoreError(f"the key or the note is not Unicode: {e}") from e
-        if (self.action == "edit") != (self.labels is not None):
-            raise StoreError("an edit, and nothing else, carries labels")
-        if (self.action == "undo") != (self.undoes is not None):
-            raise StoreError("an undo, and nothing else, names the decision that it undoes")
-
-    @property
-    def digest(self) -> str:
-        """Return the sha256 of all that was asked."""
-        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        values["labels"] = None if self.labels is None else sha256(codec.pack(self.labels)).hexdigest()
-        values["rows"] = [int(r) for r in self.rows]
-        return sha256(canonical(values).encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Hold what a person said once.
-
-    Args:
-        seq: 1, 2, 3, ... over the whole project.
-        item_id: of the item.
-        action: accept, reject, edit, unsure or undo.
-        rows: the labels it is about, counted in the annotation of `before`; empty for the item as a whole.
-        who: said it.
-        at: when, in UTC.
-        before: state of the item before: `decision` (seq of the one that stood, 0 for none), `outcome` (its verdict or null),
-            `annotation` and `digest` of the labels that held.
-        after: state of the item since.
-        undoes: seq of the decision that an undo takes back.
-        active_ms: time that the person spent on it.
-        mode: single, grid, blind or import.
-        note: what the person wrote.
-        key: what makes sending it twice one decision.
-        request: sha256 of what was asked for.
-        prev_hash: hash of the decision before it; of the project's id for the first.
-        hash: sha256 of all of the above as canonical JSON.
-    """
-
-    seq: int
-    item_id: str
-    action: str
-    rows: tuple[int, ...]
-    who: str
-    at: str
-    before: dict[str, Any]
-    after: dict[str, Any]
-    undoes: int | None
-    active_ms: int
-    mode: str
-    note: str
-    key: str
-    request: str
-    prev_hash: str
-    hash: str = ""
-
-    def reckon(self) -> str:
-        """Return the hash that this decision must have."""
-        values = asdict(self)
-        del values["hash"]
-        return sha256(canonical(values).encode()).hexdigest()
-
-
-def genesis(project: str) -> str:
-    """Return what the first decision of a project is chained to."""
-    return sha256(f"hyla ledger of {project}".encode()).hexdigest()
-
-
-def decision_of(row: Any) -> Decision:
-    """Return the decision that a row of the table holds."""
-    values = dict(row._mapping)
-    values["key"] = values.pop("idempotency_key")
-    values["rows"] = tuple(json.loads(values["rows"]))
-    values["before"], values["after"] = json.loads(values["before"]), json.loads(values["after"])
-    return Decision(**values)
-
-
-def decide(connection: Connection, project: str, schema: Schema, ask: Ask) -> Decision:
-    """Append a decision in a transaction that writes, with the labels it brings and the state it leaves the item in.
+    Later ones see what earlier ones left. What was asked before with the same key is answered with what it became then.
 
     Raises:
-        StoreError: if there is no such item, its labels are others than those judged, or the key was used for something else.
+        StoreError: if there is no such item, its labels are others than those judged (Stale), it is not this person's turn, or
+            a key was used for something else.
         StageError: for labels that do not fit the schema.
     """
-    ask.prove()
-    request = ask.digest
-    if known := connection.execute(select(decisions).where(decisions.c.idempotency_key == ask.key)).first():
-        if known.request != request:
-            raise StoreError(
-                f"the key {ask.key!r} was used for another decision, number {known.seq}", "give each decision a key of its own"
-            )
-        return decision_of(known)
-    before = state(connection, ask.item_id)
-    if ask.annotation not in (None, before["annotation"]):
-        raise StoreError(f"the labels of item {ask.item_id!r} changed meanwhile", _AGAIN)
-    last = connection.execute(select(decisions.c.seq, decisions.c.hash).order_by(decisions.c.seq.desc()).limit(1)).first()
-    seq = last.seq + 1 if last else 1
-    after = _undone(connection, ask, before) if ask.action == "undo" else _after(connection, schema, ask, seq, before)
-    made = Decision(
-        seq=seq,
-        item_id=ask.item_id,
-        action=ask.action,
-        rows=tuple(int(r) for r in ask.rows),
-        who=ask.who,
-        at=now(),
-        before=before,
-        after=after,
-        undoes=ask.undoes,
-        active_ms=ask.active_ms,
-        mode=ask.mode,
-        note=ask.note,
-        key=ask.key,
-        request=request,
-        prev_hash=last.hash if last else genesis(project),
-    )
-    values = {**asdict(made), "hash": made.reckon(), "idempotency_key": made.key}
-    values |= {name: canonical(values[name]) for name in ("rows", "before", "after")}
-    del values["key"]
-    connection.execute(insert(decisions), values)
-    left = {"decided": after["decision"] or None, "outcome": after["outcome"], "best": after["annotation"]}
-    connection.execute(update(items).where(items.c.id == ask.item_id).values(left))
-    return decision_of(connection.execute(select(decisions).where(decisions.c.seq == seq)).one())
+    for ask in asks:
+        ask.prove()
+    book = _Book(connection, project, schema, asks)
+    made = [book.decide(ask) for ask in asks]
+    book.write()
+    return made
 
 
 def add(database: Database, records: Iterable[Record], source: str, schema: Schema) -> int:
@@ -187,55 +73,162 @@ def add(database: Database, records: Iterable[Record], source: str, schema: Sche
         for record in records:
             name = sha256(codec.pack(record.labels)).hexdigest()
             key = f"import {source} {record.item.id} {name}"
-            decide(connection, database.id, schema, Ask(record.item.id, "edit", who, key, labels=record.labels, mode="import"))
+            decide(connection, database.id, schema, [Ask(record.item.id, "edit", who, key, labels=record.labels, mode="import")])
             number += 1
     return number
 
 
-def state(connection: Connection, item_id: str) -> dict[str, Any]:
-    """Return what holds of an item, as `Decision.before` says; raise StoreError if there is no such item."""
-    held = select(items.c.decided, items.c.outcome, annotated.c.id, annotated.c.digest)
-    held = held.join_from(items, annotated, annotated.c.id == items.c.best).where(items.c.id == item_id)
-    row = connection.execute(held).first()
-    if row is None:
-        raise StoreError(f"the project has no item {item_id!r}")
-    return {"decision": row.decided or 0, "outcome": row.outcome, "annotation": row.id, "digest": row.digest}
+class _Book:
+    """Make decisions one after another in memory, and write them together."""
 
+    def __init__(self, connection: Connection, project: str, schema: Schema, asks: Sequence[Ask]) -> None:
+        self.connection, self.schema = connection, schema
+        self.batch = Batch.open(connection)
+        self.known = {row.idempotency_key: decision_of(row) for row in ask_all(connection, _KEYS, [ask.key for ask in asks])}
+        undone = [ask.undoes for ask in asks if ask.undoes is not None]
+        self.past = {row.seq: decision_of(row) for row in ask_all(connection, _SEQS, undone)}
+        self.held = load(connection, [ask.item_id for ask in asks])
+        self.origin = {item_id: one.state["annotation"] for item_id, one in self.held.items()}
+        self.counts: dict[int, int] = {row.id: row.n for row in ask_all(connection, _COUNTS, [*self.origin.values()])}
+        self.labels: dict[int, Labels] = {}  # by annotation
+        self.revs: dict[tuple[str, str], int] = {}  # last of an item and a source
+        last = connection.execute(select(decisions.c.seq, decisions.c.hash).order_by(decisions.c.seq.desc()).limit(1)).first()
+        self.seq: int = last.seq if last else 0
+        self.head: str = last.hash if last else genesis(project)
+        self.made: list[Decision] = []
 
-def _undone(connection: Connection, ask: Ask, held: dict[str, Any]) -> dict[str, Any]:
-    """Return the state of the item before the decision that is undone."""
-    found = connection.execute(select(decisions).where(decisions.c.seq == ask.undoes)).first()
-    if found is None or found.item_id != ask.item_id:
-        raise StoreError(f"item {ask.item_id!r} has no decision number {ask.undoes}")
-    undone = decision_of(found)
-    if undone.after != held:
-        raise StoreError(f"decision number {undone.seq} does not stand", "undo the later decisions on the item first")
-    return undone.before
+    def decide(self, ask: Ask) -> Decision:
+        request = ask.digest
+        if known := self.known.get(ask.key):
+            if known.request != request:
+                raise StoreError(
+                    f"the key {ask.key!r} was used for another decision, number {known.seq}",
+                    "give each decision a key of its own",
+                )
+            return known
+        if (held := self.held.get(ask.item_id)) is None:
+            raise StoreError(f"the project has no item {ask.item_id!r}")
+        before = held.state
+        if ask.annotation not in (None, before["annotation"]):
+            raise Stale(f"the labels of item {ask.item_id!r} changed meanwhile", AGAIN)
+        seq = self.seq + 1
+        made = Decision(
+            seq=seq,
+            item_id=ask.item_id,
+            action=ask.action,
+            rows=tuple(int(row) for row in ask.rows),
+            who=ask.who,
+            at=now(),
+            before=before,
+            after=self._undone(ask, held) if ask.action == "undo" else self._after(ask, held, seq),
+            undoes=ask.undoes,
+            active_ms=ask.active_ms,
+            mode=ask.mode,
+            note=ask.note,
+            key=ask.key,
+            request=request,
+            prev_hash=self.head,
+        )
+        made = replace(made, hash=made.reckon())
+        self.seq, self.head, held.state = seq, made.hash, made.after
+        self.made.append(made)
+        self.known[ask.key] = self.past[seq] = made
+        return made
 
+    def write(self) -> None:
+        """Write what was decided: labels, decisions, and the state of each item."""
+        if not self.made:
+            return
+        self.batch.insert(self.connection)
+        self.connection.execute(insert(decisions), [row_of(made) for made in self.made])
+        touched = dict.fromkeys(made.item_id for made in self.made)
+        self.connection.execute(_LEFT, [self._left(item_id) for item_id in touched])
+        if changes := self._changes(touched):
+            self.connection.execute(_SAY, changes)
 
-def _after(connection: Connection, schema: Schema, ask: Ask, seq: int, before: dict[str, Any]) -> dict[str, Any]:
-    """Return the state of the item after a decision, once the labels it brings are stored."""
-    after, labels = {**before, "decision": seq}, ask.labels
-    if ask.rows:
-        blob = connection.scalars(select(annotated.c.blob).where(annotated.c.id == before["annotation"])).one()
-        judged = codec.unpack(blob)
-        _check_rows(ask.rows, len(judged))
-        if ask.action == "reject":
-            labels = judged[np.delete(np.arange(len(judged)), ask.rows)]
-    if ask.action == "edit" or not ask.rows:
-        after["outcome"] = OUTCOME[ask.action].value
-    if labels is not None:
-        size = json.loads(connection.scalars(select(items.c.size).where(items.c.id == ask.item_id)).one())
-        schema.check(labels, None if ask.mode == "import" else tuple(size))  # other tools let boxes hang over the edge
-        source = f"human:{ask.who}"
-        mine = (annotated.c.item_id == ask.item_id) & (annotated.c.source == source)
-        rev = connection.scalar(select(func.coalesce(func.max(annotated.c.rev) + 1, 0)).where(mine)) or 0
-        batch = Batch.open(connection)
-        after["annotation"], after["digest"] = batch.annotate(ask.item_id, labels, source, rev, None)
-        batch.insert(connection)
-    return after
+    def _left(self, item_id: str) -> dict[str, Any]:
+        after = self.held[item_id].state
+        values = zip(STATE, left(after, barred(after, self._told)), strict=True)
+        return {"item": item_id, **{f"new_{name}": value for name, value in values}}
 
+    def _changes(self, touched: Iterable[str]) -> list[dict[str, Any]]:
+        """Return which words of labels change."""
+        stored: dict[int, dict[int, str]] = defaultdict(dict)
+        for row in ask_all(self.connection, _WORDS, [self.origin[item_id] for item_id in touched]):
+            stored[row.annotation_id][row.row] = row.verdict
+        changes: list[dict[str, Any]] = []
+        for item_id in touched:
+            held, origin = self.held[item_id], self.origin[item_id]
+            holds = held.state["annotation"]
+            wanted = {(holds, row): word for row, word in held.words().items()}
+            was = {(origin, row): word for row, word in stored[origin].items()}
+            changes += [
+                {"annotation": place[0], "place": place[1], "word": word}
+                for place in was.keys() | wanted.keys()
+                if (word := wanted.get(place, Verdict.ACCEPT.value)) != was.get(place)
+            ]
+        return changes
 
-def _check_rows(rows: Sequence[int], n: int) -> None:
-    if not (min(rows) >= 0 and max(rows) < n):
-        raise StoreError(f"rows must be 0 to {n - 1}, got {list(rows)}", _AGAIN)
+    def _told(self, seq: int) -> Decision:
+        """Return a decision by its number, be it written or not."""
+        if seq not in self.past:
+            self.past[seq] = decision_of(self.connection.execute(select(decisions).where(decisions.c.seq == seq)).one())
+        return self.past[seq]
+
+    def _undone(self, ask: Ask, held: Held) -> State:
+        """Return the state of the item before the decision that is undone."""
+        undone = self.past.get(ask.undoes or 0)
+        if undone is None or undone.item_id != ask.item_id:
+            raise StoreError(f"item {ask.item_id!r} has no decision number {ask.undoes}")
+        if undone.after["decision"] != held.state["decision"]:
+            raise StoreError(f"decision number {undone.seq} does not stand", "undo the later decisions on the item first")
+        # Flags may have come since the beginning: what no decision stands on waits as they say now.
+        return undone.before if undone.before["decision"] else held.start()
+
+    def _after(self, ask: Ask, held: Held, seq: int) -> State:
+        """Return the state of the item after an answer, once the labels it brings are in the batch."""
+        before = held.state
+        check_turn(before, ask, self._told)
+        if ask.rows:
+            check_rows(ask.rows, self._count(before["annotation"]))
+        brought, kept = ask.labels, ("", "")
+        if brought is not None:
+            self.schema.check(brought, None if ask.mode == "import" else held.size)  # other tools let boxes hang over the edge
+        if ask.action == "reject" and ask.rows:
+            judged = self._labels(before["annotation"])
+            brought = judged[np.delete(np.arange(len(judged)), ask.rows)]
+        if ask.action == "edit" and ask.mode != "import" and brought is not None and (before["mend"] or before["doubt"]):
+            judged = self._labels(before["annotation"])
+            wrong, doubtful = (still_there(judged, brought, from_ranges(before[name])) for name in ("mend", "doubt"))
+            kept = (to_ranges(wrong), to_ranges(doubtful))
+        place = (before["annotation"], before["digest"])
+        if brought is not None:
+            place = self._bring(ask, brought)
+        if ask.action == "opinion":
+            first = Labels.empty() if before["outcome"] == Verdict.REJECT else self._labels(before["annotation"])
+            return seconded(before, seq, place[0], agree(first, self._labels(place[0]), self.schema))
+        if ask.action == "adjudicate":
+            return adjudicated(seq, place)
+        return answered(before, ask, seq, place, wants_second(held.flags), kept)
+
+    def _bring(self, ask: Ask, given: Labels) -> tuple[int, str]:
+        """Put labels that a person gave into the batch, and return their number and digest."""
+        name = (ask.item_id, f"human:{ask.who}")
+        if name not in self.revs:
+            mine = (annotated.c.item_id == name[0]) & (annotated.c.source == name[1])
+            self.revs[name] = self.connection.scalar(select(func.coalesce(func.max(annotated.c.rev), -1)).where(mine)) or 0
+        self.revs[name] += 1
+        place = self.batch.annotate(name[0], given, name[1], self.revs[name], None)
+        self.labels[place[0]], self.counts[place[0]] = given, len(given)
+        return place
+
+    def _labels(self, annotation: int) -> Labels:
+        if annotation not in self.labels:
+            blob = self.connection.scalars(select(annotated.c.blob).where(annotated.c.id == annotation)).one()
+            self.labels[annotation] = codec.unpack(blob)
+        return self.labels[annotation]
+
+    def _count(self, annotation: int) -> int:
+        if annotation not in self.counts:  # an undo brought other labels back
+            self.counts[annotation] = self.connection.scalars(select(annotated.c.n).where(annotated.c.id == annotation)).one()
+        return self.counts[annotation]

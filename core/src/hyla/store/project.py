@@ -12,19 +12,20 @@ from sqlalchemy import insert, select, text, update
 
 from hyla.errors import StoreError
 from hyla.schema import Schema
-from hyla.store import counts, ledger, query, verify
+from hyla.store import counts, ledger, people, query, verify
 from hyla.store.counts import Counts
 from hyla.store.database import Database, now
-from hyla.store.ledger import Ask, Decision
 from hyla.store.lock import RunLock
+from hyla.store.people import Person
+from hyla.store.reviewing import Reviewing
 from hyla.store.rows import Entry, Quarantined, canonical, role_of
 from hyla.store.settings import refuse_other
 from hyla.store.tables import annotated, groups, runs
 from hyla.store.writing import add_truth, finish_group, write_entries
-from hyla.types import Flag, Labels, Record, Verdict
+from hyla.types import Flag, Record, Verdict
 
 
-class Project:
+class Project(Reviewing):
     """Hold a project open: a folder with `project.db`, which one run fills while others read and decide.
 
     A context manager, to be used by several threads. Made by `create` or `open`.
@@ -208,7 +209,7 @@ class Project:
             found = select(annotated.c.source).distinct().where(annotated.c.source.like("truth:%"))
             return sorted(connection.scalars(found))
 
-    # What people say
+    # Labels from elsewhere
 
     def add(self, records: Iterable[Record], source: str) -> int:
         """Add labels from elsewhere to items of the project, all or none, and return of how many items.
@@ -228,57 +229,31 @@ class Project:
             )
         return (add_truth if role == "truth" else ledger.add)(self._db, records, source, schema)
 
-    def decide(
-        self,
-        item_id: str,
-        action: str,
-        *,
-        who: str,
-        key: str,
-        rows: Sequence[int] = (),
-        labels: Labels | None = None,
-        annotation: int | None = None,
-        undoes: int | None = None,
-        active_ms: int = 0,
-        mode: str = "single",
-        note: str = "",
-    ) -> Decision:
-        """Record what a person said of an item; once this returns, it is on the disk.
+    # Who may look and decide
 
-        Args:
-            item_id: of the item.
-            action: `accept`, `reject`, `edit` (with all the labels of the item), `unsure`, or `undo`, which brings back what was
-                there before the decision `undoes`.
-            who: said it.
-            key: names this decision: sent again, the first one is returned and nothing is written.
-            rows: the labels it is about; without them it is about the whole item and gives it its verdict. Rejected rows are left
-                out of the labels that hold from then on.
-            labels: of an edit, which then hold.
-            annotation: number of the labels that were judged, from `state`; if others hold by now, nothing is decided.
-            undoes: number of the decision to undo: the last of the item that stands.
-            active_ms: time that the person spent.
-            mode: single, grid, blind, or import.
-            note: to keep with it.
+    def invite(self, name: str, role: str) -> str:
+        """Let a person in as viewer, reviewer, adjudicator or admin, or change the role; return a token for one login.
 
         Raises:
-            StoreError: if there is no such item, its labels changed meanwhile, the key was used for another decision, or the
-                disk is full.
-            StageError: for labels that do not fit the schema.
+            StoreError: for a name or a role that can't be.
         """
-        ask = Ask(item_id, action, who, key, tuple(rows), labels, annotation, undoes, active_ms, mode, note)
-        ask.prove()
-        schema = self.schema()
-        with self._db.write(durable=True) as connection:
-            return ledger.decide(connection, self._db.id, schema, ask)
+        return people.invite(self._db, name, role)
 
-    def decisions(self, item_id: str | None = None) -> Iterator[Decision]:
-        """Return the decisions, first to last, of one item or of all."""
-        return query.decisions_of(self._db, item_id)
+    def people(self) -> list[Person]:
+        """Return the people of the project, by name."""
+        return people.everyone(self._db)
 
-    def state(self, item_id: str) -> dict[str, Any]:
-        """Return what holds of an item: `decision` that stands (0 for none), its `outcome`, `annotation` and its `digest`."""
-        with self._db.read() as connection:
-            return ledger.state(connection, item_id)
+    def login(self, token: str) -> str | None:
+        """Return a session for a token that was not used yet, or None."""
+        return people.login(self._db, token)
+
+    def logout(self, session: str) -> None:
+        """End a session."""
+        people.logout(self._db, session)
+
+    def person_of(self, session: str) -> Person | None:
+        """Return whose session it is, or None."""
+        return people.person_of(self._db, session)
 
     def verify(self, head: str | None = None) -> verify.Report:
         """Prove that nothing stored was changed or lost; see `hyla.store.verify`.

@@ -18,8 +18,8 @@ from sqlalchemy.engine import Connection, Row
 
 from hyla import codec
 from hyla.errors import StoreError
+from hyla.store.asks import Decision, decision_of
 from hyla.store.database import Database
-from hyla.store.ledger import Decision, decision_of
 from hyla.store.rows import Quarantined, flag_of, frame_of, item_of
 from hyla.store.tables import annotated, decisions, flags, items, labels, quarantine
 from hyla.types import Flag, Record, Verdict
@@ -105,14 +105,14 @@ def known(database: Database, ids: Sequence[str], quarantined: bool) -> set[str]
 
 def records(database: Database, wanted: Filter) -> Iterator[Record]:
     """Yield the wanted records in the order of the scan."""
-    for page, judged in _pages(database, wanted.statement(), (items.c.ordinal, items.c.id), _flags):
+    for page, judged in pages(database, wanted.statement(), (items.c.ordinal, items.c.id), _flags):
         for row in page:
             yield _record(row, judged.get(row.id, []))
 
 
 def quarantined(database: Database) -> Iterator[Quarantined]:
     """Yield the items in quarantine, in the order of the scan."""
-    for page, _ in _pages(database, select(quarantine), (quarantine.c.ordinal, quarantine.c.item_id)):
+    for page, _ in pages(database, select(quarantine), (quarantine.c.ordinal, quarantine.c.item_id)):
         for row in page:
             yield Quarantined(item_of(row, row.item_id), row.ordinal, row.stage, row.reason)
 
@@ -120,11 +120,11 @@ def quarantined(database: Database) -> Iterator[Quarantined]:
 def decisions_of(database: Database, item_id: str | None) -> Iterator[Decision]:
     """Yield the decisions of an item or, for None, of all, first to last."""
     wanted = select(decisions) if item_id is None else select(decisions).where(decisions.c.item_id == item_id)
-    for page, _ in _pages(database, wanted, (decisions.c.seq,)):
+    for page, _ in pages(database, wanted, (decisions.c.seq,)):
         yield from map(decision_of, page)
 
 
-def _pages(
+def pages(
     database: Database, wanted: Select[Any], key: tuple[Column[Any], ...], also: Callable[[Connection, Rows], Any] | None = None
 ) -> Iterator[tuple[Rows, Any]]:
     """Yield pages of rows in the order of `key`, which is unique, each with what `also` reads for it at the same moment."""

@@ -17,11 +17,12 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from hyla import codec
 from hyla import frame as frames
-from hyla.decide.route import Words, label_verdicts
+from hyla.decide.route import Words
 from hyla.errors import StageError, StoreError
 from hyla.frame import Frame
 from hyla.store import tables
 from hyla.store.database import now
+from hyla.store.routing import first_lane, first_words, principal
 from hyla.types import Flag, Item, Labels, Record, Severity
 
 ROLES = ("model", "truth", "human")
@@ -80,8 +81,9 @@ class Batch:
         if role_of(record.source) != "model":
             raise StoreError(f"a run can't store labels of {record.source!r}", "a machine signs its labels model:NAME@DIGEST")
         item, labels = record.item, record.labels
-        verdicts = label_verdicts(labels, record.flags, record.verdict)
+        words = first_words(len(labels), record.flags, record.verdict)
         row = _item_row(item, entry.ordinal, run)
+        reason = principal(record.flags, record.verdict)
         row["id"] = row.pop("item_id")
         row["size"] = _json([int(n) for n in record.size], item, "a size")
         row["frame"] = _frame(record.frame, item)
@@ -91,8 +93,9 @@ class Batch:
             flagged = list(_flag_rows(item.id, record.flags))
         except UnicodeEncodeError as e:  # a file name can hold bytes that are no text
             raise StageError(f"item {item.id!r} has a name or a flag that is not Unicode: {e}") from e
-        row |= {"seconds": entry.seconds, "verdict": record.verdict.value, "decided": None, "outcome": None}
-        row["machine"], _ = self.annotate(item.id, labels, record.source, 0, run, verdicts)
+        row |= {"seconds": entry.seconds, "verdict": record.verdict.value, "reason": reason, "decided": None, "outcome": None}
+        row |= {"lane": first_lane(record.verdict), "answered": "", "seconded": ""}
+        row["machine"], _ = self.annotate(item.id, labels, record.source, 0, run, words)
         row["best"] = row["machine"]
         self.rows["items"].append(row)
         self.rows["flags"] += flagged

@@ -1,7 +1,8 @@
 """Declare the tables of a project, in types that SQLite and PostgreSQL share.
 
 What was said (annotations, labels, flags, decisions), and of what (items), is written once: triggers refuse to change or delete
-it. What is to happen (verdicts, the state of an item) is routing state, may change, and follows from what was said.
+it. What is to happen (verdicts, the lane and the state of an item) is routing state, may change, and follows from what was said.
+People and their secrets come and go.
 Times are ISO 8601 in UTC; what JSON holds is text, as `hyla.store.rows.canonical` writes it, so that it can be hashed.
 """
 
@@ -22,9 +23,10 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    text,
 )
 
-FORMAT = 1  # of the project folder; raised when an older Hyla could no longer read it
+FORMAT = 2  # of the project folder; raised when an older Hyla could no longer read it
 
 metadata = MetaData()
 Big = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only a column of type INTEGER
@@ -70,13 +72,20 @@ items = Table(
     # No foreign keys in what follows: annotations and decisions point here already.
     _column("machine", Big),  # the annotation of the run
     _column("verdict", String),  # where the machine and the rules send it
+    _column("reason", String),  # of the strongest flag that asks for a person; see answers.principal
     # What people made of it, as the standing decision left it.
     _column("decided", Big, null=True),  # seq of the standing decision
     _column("outcome", String, null=True),  # its verdict
     _column("best", Big),  # the annotation that holds
+    _column("lane", String),  # where it waits for a person; empty for nowhere
+    # Who may not answer it there: who gave the standing answer or was unsure, and who gave the second opinion.
+    _column("answered", String),
+    _column("seconded", String),
     Index("items_in_order", "ordinal", "id"),
     Index("items_by_group", "grp", "ordinal", "id"),
     Index("items_by_verdict", "verdict", "ordinal", "id"),
+    Index("items_by_lane", "lane", "ordinal", "id"),
+    Index("items_by_reason", "lane", "reason", "ordinal", "id"),
 )
 
 quarantine = Table(
@@ -114,6 +123,8 @@ annotated = Table(
     Index("annotations_by_source", "source", "rev", "n"),
 )
 
+OPEN = text("verdict = 'review'")
+
 labels = Table(
     "labels",
     metadata,
@@ -127,9 +138,11 @@ labels = Table(
     _column("y0", Double),
     _column("x1", Double),
     _column("y1", Double),
-    _column("verdict", String),
+    _column("verdict", String),  # review: waits for an answer; reject: wrong; else accept. All accept in labels that do not hold
     # The class comes first and the annotation second, so that "does this image have such a label" is one step down the tree.
     Index("labels_by_class", "class_id", "annotation_id", "score"),
+    # What waits, surest first: few beside all labels, so that loading hardly pays for it.
+    Index("labels_open", "class_id", "verdict", text("score DESC"), sqlite_where=OPEN, postgresql_where=OPEN),
     sqlite_with_rowid=False,  # rows of one image lie together: they are read together
 )
 
@@ -169,9 +182,27 @@ decisions = Table(
     _column("hash", String),
     UniqueConstraint("idempotency_key"),
     Index("decisions_by_item", "item_id", "seq"),
+    Index("decisions_by_person", "who", "seq"),
 )
 
-STATE = {"items": ("verdict", "decided", "outcome", "best"), "labels": ("verdict",)}  # columns that are routing state
+people = Table("people", metadata, _column("name", String, key=True), _column("role", String), _column("created", String))
+
+secrets = Table(
+    "secrets",
+    metadata,
+    _column("digest", String, key=True),  # sha256 of the secret, in hex: the secret itself is nowhere
+    _column("name", String, ForeignKey("people.name")),
+    _column("kind", String),  # token or session
+    _column("created", String),
+    _column("expires", String),
+    Index("secrets_by_name", "name"),
+)
+
+# Columns that are routing state.
+STATE = {
+    "items": ("verdict", "reason", "decided", "outcome", "best", "lane", "answered", "seconded"),
+    "labels": ("verdict",),
+}
 
 for _table in (items, annotated, labels, flags, decisions):
     _fixed = ", ".join(f'"{c.name}"' for c in _table.columns if c.name not in STATE.get(_table.name, ()))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -12,11 +13,14 @@ from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
 from hyla import codec
-from hyla.errors import StoreError
+from hyla.errors import StageError, StoreError
+from hyla.store.answers import STATE, barred, left, words_of
+from hyla.store.asks import Decision, decision_of, genesis
 from hyla.store.database import Database
-from hyla.store.ledger import decision_of, genesis
-from hyla.store.rows import FLAG_COLUMNS, ITEM_COLUMNS, LABEL_COLUMNS, digest_of, label_columns, row_digest
+from hyla.store.routing import first_lane, first_words, principal
+from hyla.store.rows import FLAG_COLUMNS, ITEM_COLUMNS, LABEL_COLUMNS, digest_of, flag_of, label_columns, row_digest
 from hyla.store.tables import annotated, decisions, flags, items, labels
+from hyla.types import Flag, Verdict
 
 SHOWN = 100  # problems that a report lists in words
 CHUNK = 512  # rows read at a time
@@ -57,7 +61,7 @@ def verify(database: Database, head: str | None = None) -> Report:
             check.all(connection.execution_options(yield_per=CHUNK), genesis(database.id), head)
     except StoreError as e:  # SQLite gave up: a page that it needs is broken
         check.say(e.what)
-    except (ValueError, TypeError, KeyError) as e:
+    except (ValueError, TypeError, LookupError) as e:
         check.say(f"rows can't be read, as Hyla would never have written them: {e!r}")
     shown = check.problems[:SHOWN]
     if check.found > len(shown):
@@ -84,9 +88,9 @@ class _Check:
         if not self.found:  # what is read from a damaged file tells nothing more
             self.links(connection)
             self.chain(connection, start, head)
+            self.digests(connection)
             self.states(connection)
             self.annotations(connection)
-            self.digests(connection)
 
     def file(self, connection: Connection) -> None:
         for (line,) in connection.exec_driver_sql("PRAGMA integrity_check"):
@@ -122,44 +126,64 @@ class _Check:
 
     def states(self, connection: Connection) -> None:
         """Compare the state of each item with what its last decision left, or with no decision at all."""
+
+        def told(seq: int) -> Decision:
+            return decision_of(connection.execute(select(decisions).where(decisions.c.seq == seq)).one())
+
         last = select(func.max(decisions.c.seq)).where(decisions.c.item_id == items.c.id).correlate(items).scalar_subquery()
         machine = annotated.alias()
         found = (
-            select(items.c.id, items.c.decided, items.c.outcome, items.c.best, decisions.c.after, annotated.c.role)
-            .add_columns((items.c.best == items.c.machine).label("untouched"), machine.c.role.label("machine"))
+            select(*(items.c[name] for name in ("id", "verdict", "machine", *STATE)), decisions.c.after, annotated.c.role)
+            .add_columns(machine.c.role.label("first"))
             .outerjoin(decisions, decisions.c.seq == last)
             .outerjoin(annotated, (annotated.c.id == items.c.best) & (annotated.c.item_id == items.c.id))
             .outerjoin(machine, (machine.c.id == items.c.machine) & (machine.c.item_id == items.c.id))
         )
         for row in connection.execute(found):
-            if row.role is None or row.machine != "model":
+            after = json.loads(row.after) if row.after else None
+            held = tuple(row._mapping[name] for name in STATE)
+            if row.role is None or row.first != "model":
                 self.say(f"the labels of item {row.id!r} are gone")
-            elif row.after is None:
-                if row.decided is not None or row.outcome is not None or not row.untouched:
-                    self.say(f"item {row.id!r} is in a state that no decision led to")
-            else:
-                after = json.loads(row.after)
-                if (row.decided or 0, row.outcome, row.best) != (after["decision"], after["outcome"], after["annotation"]):
+            elif after and after["decision"]:
+                if held != left(after, barred(after, told)):
                     self.say(f"item {row.id!r} is not in the state that its last decision left")
+            elif held != (None, None, row.machine, first_lane(row.verdict), "", ""):
+                self.say(f"item {row.id!r} is in a state that no decision led to")
 
     def annotations(self, connection: Connection) -> None:
-        """Compare each annotation with its digest, and its label rows with what it packs."""
-        columns = [labels.c.annotation_id, *(labels.c[name] for name in LABEL_COLUMNS)]
-        by_row = connection.execute(select(*columns).order_by(labels.c.annotation_id, labels.c.row))
-        grouped = groupby(by_row, key=lambda row: row.annotation_id)
-        group = next(grouped, None)
-        for one in connection.execute(select(annotated).order_by(annotated.c.id)):
+        """Compare each annotation with its digest, and its label rows with what it packs and with what was said of them."""
+        columns = [labels.c.annotation_id, *(labels.c[name] for name in LABEL_COLUMNS), labels.c.verdict]
+        rows = _Beside(connection.execute(select(*columns).order_by(labels.c.annotation_id, labels.c.row)))
+        judged = select(items.c.machine, flags).join_from(items, flags, flags.c.item_id == items.c.id)
+        judged_rows = _Beside(connection.execute(judged.order_by(items.c.machine, flags.c.id)))
+        about = (
+            select(annotated, *(items.c[name] for name in ("best", "machine", "verdict", "reason", "decided")), decisions.c.after)
+            .outerjoin_from(annotated, items, items.c.id == annotated.c.item_id)
+            .outerjoin(decisions, decisions.c.seq == items.c.decided)
+            .order_by(annotated.c.id)
+        )
+        for one in connection.execute(about):
             self.count["annotations"] += 1
-            while group and group[0] < one.id:  # rows of no annotation: the check of foreign keys names them
-                self.count["labels"] += _length(group[1])
-                group = next(grouped, None)
-            rows = [tuple(row)[1:] for row in group[1]] if group and group[0] == one.id else []
-            group = next(grouped, None) if rows else group
-            self.count["labels"] += len(rows)
-            self._annotation(one, rows)
-        while group:
-            self.count["labels"] += _length(group[1])
-            group = next(grouped, None)
+            found, flagged = rows.of(one.id), judged_rows.of(one.id)
+            self._annotation(one, [tuple(row)[1:-1] for row in found])
+            try:
+                self._routing(one, {row.row: row.verdict for row in found}, [flag_of(row) for row in flagged])
+            except StageError as e:
+                self.say(f"the flags of item {one.item_id!r} do not fit its labels: {e.what}")
+        rows.of(math.inf)  # rows of no annotation: the check of foreign keys names them
+        self.count["labels"] = rows.read
+
+    def _routing(self, one: Any, words: dict[int, str], flagged: list[Flag]) -> None:
+        """Compare the words of an annotation's labels, and the reason of its item, with what was said."""
+        if one.id == one.machine and one.reason != principal(flagged, one.verdict):
+            self.say(f"item {one.item_id!r} waits for another reason than its flags give")
+        expected: dict[int, str] = {}
+        if one.id == one.best and one.after is not None:
+            expected = words_of(json.loads(one.after))
+        elif one.id == one.best == one.machine:
+            expected = dict(enumerate(first_words(one.n, flagged, one.verdict).tolist()))
+        if any(word != expected.get(row, Verdict.ACCEPT) for row, word in words.items()):
+            self.say(f"what waits of the labels {one.source} gave item {one.item_id!r} does not follow from what was said")
 
     def _annotation(self, one: Any, rows: list[tuple[Any, ...]]) -> None:
         what = f"the labels {one.source} gave item {one.item_id!r}"
@@ -184,5 +208,20 @@ class _Check:
                     self.say(f"{what.format(*values)} was changed: its digest does not fit")
 
 
-def _length(rows: Iterator[Any]) -> int:
-    return sum(1 for _ in rows)
+class _Beside:
+    """Walk along rows that are sorted by their first column, beside another walk in the same order."""
+
+    def __init__(self, rows: Iterable[Any]) -> None:
+        self.read = 0
+        self._groups = groupby(rows, key=lambda row: row[0])
+        self._next = next(self._groups, None)
+
+    def of(self, key: float) -> list[Any]:
+        """Return the rows of `key`, passing over those before."""
+        found: list[Any] = []
+        while self._next and self._next[0] <= key:
+            rows = list(self._next[1])
+            self.read += len(rows)
+            found = rows if self._next[0] == key else found
+            self._next = next(self._groups, None)
+        return found
