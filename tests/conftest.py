@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hydra.core.singleton import Singleton
 
+from gallery import install, make_project
 from hyla import plugins
 from toy import write
 
+Gallery = Callable[..., Path]
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -35,9 +39,47 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     forget_plugins()
 
 
+@pytest.fixture(scope="session")
+def gallery_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the plugin in `site`, and the projects made so far."""
+    home = tmp_path_factory.mktemp("gallery")
+    install(home / "site")
+    return home
+
+
+@pytest.fixture
+def gallery(gallery_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gallery]:
+    """Give a function that returns a project of its own: `gallery("photo 60 9\\nclip 1 60")`; see `gallery_stages`.
+
+    The plugin is installed in this process and in its subprocesses. The source is shared with other tests, which must not change
+    it: with `own=True` it is not.
+    """
+    site = str(gallery_home / "site")
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([site, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
+    state = Singleton.get_state()
+    forget_plugins()
+    made = 0
+
+    def make(text: str, own: bool = False) -> Path:
+        nonlocal made
+        made += 1
+        out = tmp_path / f"project-{made}"
+        if own:
+            return make_project(out, text)
+        known = gallery_home / f"{abs(hash(text)):x}"
+        if not known.exists():
+            make_project(known, text)
+        return Path(shutil.copytree(known, out, ignore=shutil.ignore_patterns("source.*")))
+
+    yield make
+    Singleton.set_state(state)
+    forget_plugins()
+
+
 def forget_plugins() -> None:
     """Let the next look find what is installed now, and import it anew."""
     importlib.invalidate_caches()
     plugins.installed.cache_clear()
-    for name in [n for n in sys.modules if n.startswith("hyla_toy")]:
+    for name in [n for n in sys.modules if n.startswith(("hyla_toy", "hyla_gallery"))]:
         del sys.modules[name]

@@ -68,7 +68,7 @@ def test_status_and_verify_answer_in_json(project: Path) -> None:
 def test_run_prints_what_to_do_next_and_json_on_request(toy: Path, tmp_path: Path) -> None:
     (tmp_path / "a.toy").write_text("clip 3\n")
     words = ["run", "preset=toy", f"source={tmp_path / 'a.toy'}", f"out={tmp_path / 'out'}"]
-    assert "next: hyla status" in hyla(*words).stdout
+    assert f"hyla status {tmp_path / 'out'}" in hyla(*words).stdout
     assert json.loads(hyla(*words, "--json").stdout)["items"] == 3
 
 

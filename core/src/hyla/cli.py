@@ -18,6 +18,7 @@ VERBS: dict[str, str] = {
     "plugins": "list what is installed and what it offers",
     "doctor": "say what this machine has and what is missing",
     "status": "say where a project stands",
+    "review": "decide in the browser what a person must decide",
     "draw": "draw the labels of a project on its pictures",
     "export": "write the labels in a standard format",
     "import": "read labels made elsewhere, as truth to measure against",
@@ -99,6 +100,19 @@ def _arguments(verb: Callable[[str], argparse.ArgumentParser]) -> None:
         with_json(verb(name))
     with_project("status")
     with_project("verify").add_argument("--head", help="hash that an earlier `hyla verify` printed, to see a cut-off end")
+    review = verb("review")
+    review.add_argument("project", type=Path, metavar="DIR", help="project folder, made by `hyla run`")
+    review.add_argument("--port", type=int, help="port to listen on; the first free one from 8484 if not given")
+    review.add_argument("--no-browser", action="store_true", help="only print the address")
+    review.add_argument("--as", dest="who", metavar="NAME", help="your name in the record; your user name if not given")
+    review.add_argument(
+        "--reviewer",
+        action="append",
+        default=[],
+        metavar="NAME[:ROLE]",
+        help="let someone else in; viewer, reviewer, adjudicator, admin",
+    )
+    review.add_argument("--test-hooks", action="store_true", help="let the page show its insides to a test")
     draw = with_project("draw")
     draw.add_argument("--to", type=Path, help="folder for the pictures; DIR/pictures if not given")
     draw.add_argument("--limit", type=int, default=24, help="pictures to draw, spread over the project (default 24)")

@@ -94,6 +94,16 @@ def status(given: Namespace) -> Answer:
     return Answer({"project": seen.path, "source": seen.source, **asdict(counts), "runs": seen.runs}, "\n".join(text))
 
 
+def review(given: Namespace) -> None:
+    """Serve the review page until interrupted."""
+    from getpass import getuser
+
+    from hyla.review.server import Invitation, serve
+
+    others = [Invitation.of(text) for text in given.reviewer]
+    serve(given.project, given.who or getuser(), others, given.port, not given.no_browser, given.test_hooks)
+
+
 def draw(given: Namespace) -> Answer:
     """Draw the labels on the pictures, spread evenly over the project."""
     from hyla.pictures import draw_project
@@ -235,6 +245,7 @@ VERBS = {
     "plugins": plugins_,
     "doctor": doctor,
     "status": status,
+    "review": review,
     "draw": draw,
     "export": export,
     "import": import_,

@@ -47,7 +47,8 @@ def demo(preset: str, to: Path) -> Answer:
         "against the truth of the sample, which a program drew: the figures say that all works, not how good it is on a road",
         _brief(found),
         f"pictures: {sheet}",
-        f"next: hyla status {out}   hyla export {out} --format coco --to labels   hyla run preset={preset} source=YOUR-DATA",
+        f"with your own data: hyla run preset={preset} source=YOUR-DATA   then: hyla export DIR --format coco --to labels",
+        f"decide what a person must decide, in the browser: hyla review {out}",
     ]
     return Answer({"summary": asdict(summary), "evaluation": found.to_dict(), "sheet": str(sheet)}, "\n".join(text))
 

@@ -90,4 +90,5 @@ def _next(summary: Summary) -> str:
         return "stopped; everything done so far is stored. The same command goes on from there."
     if summary.items == 0:
         return f"nothing found in {summary.source}: is it the right folder, and the right loader (loader=NAME)?"
-    return f"next: hyla status {summary.out}   hyla draw {summary.out}   hyla export {summary.out} --format coco --to labels"
+    review = f"hyla review {summary.out}   " if summary.review else ""
+    return f"next: {review}hyla status {summary.out}   hyla export {summary.out} --format coco --to labels"

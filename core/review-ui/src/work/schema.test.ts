@@ -1,0 +1,65 @@
+import { expect, test } from "vitest";
+import type { AttributeInfo, SchemaInfo } from "../api/types";
+import { asClass, attributesFor, bounds, classesFor, classOfDigit, fault, imageAttributes } from "./schema";
+
+const one = (name: string, kinds: string[], parent = "", abstract = false) => ({
+  name,
+  kinds,
+  parent,
+  abstract,
+  keypoints: [],
+  skeleton: [],
+  color: "",
+});
+const attribute = (name: string, over: Partial<AttributeInfo> = {}): AttributeInfo => ({
+  name,
+  type: "boolean",
+  scope: "label",
+  choices: [],
+  classes: [],
+  unit: "",
+  minimum: null,
+  maximum: null,
+  ...over,
+});
+const schema: SchemaInfo = {
+  name: "s",
+  version: "1",
+  kinds: ["box", "tag"],
+  classes: [one("vehicle", ["box"], "", true), one("car", ["box"], "vehicle"), one("scene", ["tag"])],
+  attributes: [
+    attribute("occluded"),
+    attribute("wheels", { classes: ["vehicle"] }),
+    attribute("wet", { scope: "image" }),
+  ],
+};
+const names = (list: { name: string }[]) => list.map(({ name }) => name);
+
+test("classes that only group others are never chosen, and digits stay the same for every kind", () => {
+  expect(names(classesFor(schema, null))).toEqual(["car", "scene"]);
+  expect(names(classesFor(schema, "tag"))).toEqual(["scene"]);
+  expect(classOfDigit(schema, 2)?.name).toBe("scene");
+  expect(classOfDigit(schema, 3)).toBeUndefined();
+});
+
+test("attributes come down from the more general class", () => {
+  expect(names(attributesFor(schema, "car"))).toEqual(["occluded", "wheels"]);
+  expect(names(attributesFor(schema, "scene"))).toEqual(["occluded"]);
+  expect(names(imageAttributes(schema))).toEqual(["wet"]);
+  const label = { class: "car", kind: "box", box: [0, 0, 1, 1] as [number, number, number, number] };
+  expect(asClass(schema, { ...label, attributes: { wheels: 4, occluded: true } }, "scene")).toEqual({
+    ...label,
+    class: "scene",
+    attributes: { occluded: true },
+  });
+});
+
+test("a number is checked as the server checks it", () => {
+  const count = attribute("count", { type: "integer", minimum: 0, maximum: 9 });
+  expect([0, 9].map((n) => fault(count, n))).toEqual(["", ""]);
+  expect(fault(count, 10)).toBe("This must be from 0 to 9.");
+  expect(fault(count, 1.5)).toBe("This must be a whole number.");
+  expect(fault(count, NaN)).toBe("This must be a number.");
+  expect(fault(attribute("n", { type: "number", minimum: 2, unit: "m" }), 1)).toBe("This must be from 2 m.");
+  expect(bounds(attribute("n", { type: "number" }))).toBe("");
+});

@@ -1,0 +1,113 @@
+"""Answer with a whole clip: all frames, all labels, and where a rule doubts a track."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from fastapi import APIRouter, Response
+
+from hyla.frame import VideoFrame
+from hyla.review import wire
+from hyla.review.access import DeskDep, ViewerDep, Visitor
+from hyla.review.desk import Desk
+from hyla.review.items import judged, record_of
+from hyla.review.matching import flags_now, rows_now
+from hyla.review.problems import Refused
+from hyla.review.sight import Sight
+from hyla.store.answers import ANSWERS
+from hyla.store.queue import ClipItem
+from hyla.types import NO_TRACK, Flag, Labels, Severity
+
+router = APIRouter()
+ROUND = 1000  # who may not know how many tracks there are numbers theirs from the next thousand on
+Box = tuple[int, int, int, int, float, float, float, float, float, int]
+Suspect = tuple[int, int, str]
+
+
+@router.get("/clips/{item_id:path}", response_model=wire.Clip)
+def clip(item_id: wire.Id, at: DeskDep, who: ViewerDep) -> Response:
+    """Return the clip that an item is of, as this person may see it."""
+    record = record_of(at, item_id)
+    group = record.item.group
+    if not group:
+        raise Refused(404, "clip", f"item {record.item.uri!r} is not of a clip")
+    found = _clip(at, who, group, list(at.project.clip(group)))
+    # Written at once: FastAPI would look at each of perhaps a hundred thousand labels again.
+    return Response(found.model_dump_json(), media_type="application/json")
+
+
+def _clip(desk: Desk, who: Visitor, group: str, items: Sequence[ClipItem]) -> wire.Clip:
+    sights = _sights(desk, who, items)
+    next_track = 1 + max((int(one.labels.track.max(initial=NO_TRACK)) for one in items), default=NO_TRACK)
+    blind = "blind" in sights.values()  # the frames beside it would tell what is on the one that is answered blind
+    if sights:
+        next_track = -(-next_track // ROUND) * ROUND
+    if not blind:
+        desk.leases.show([one.item.id for one in items], who.person)
+    frames: list[wire.ClipFrame] = []
+    boxes: list[Box] = []
+    kinds: list[int] = []
+    suspects: list[Suspect] = []
+    ids = [one.item.id for one in items]
+    machine, flags = desk.project.machine_annotations(ids), desk.project.flags_of(() if blind else ids)
+    for number, one in enumerate(items):
+        labels, annotation, lane, outcome, opened = one.labels, one.annotation, one.lane, one.outcome, one.open
+        if sight := sights.get(one.item.id):
+            labels, told = judged(desk, record_of(desk, one.item.id), desk.project.state(one.item.id), sight)
+            annotation, lane, outcome, opened = told.annotation, told.lane, told.outcome, tuple(told.open)
+        if blind:
+            labels, lane, outcome, opened = Labels.empty(), "review", None, ()
+        if asking := [flag for flag in flags.get(one.item.id, ()) if flag.rows and flag.severity != Severity.NOTE]:
+            first = machine[one.item.id]
+            said = labels if annotation == first else desk.project.labels_of(first)[2]
+            suspects += _suspects(number, asking, said, labels)
+        boxes += _boxes(number, labels, opened)
+        kinds += labels.kind.tolist()
+        frames.append(
+            wire.ClipFrame(
+                item=one.item.id,
+                index=one.item.index,
+                seconds=one.frame.seconds if isinstance(one.frame, VideoFrame) else None,
+                annotation=annotation,
+                lane=lane,
+                outcome=outcome,
+                image=desk.media.image_url(one.item.id, one.size) or "",
+            )
+        )
+    return wire.Clip(
+        group=group,
+        size=[int(s) for s in items[0].size],
+        frames=frames,
+        boxes=boxes,
+        kinds=kinds,
+        suspects=list(dict.fromkeys(suspects)),
+        next_track=next_track,
+    )
+
+
+def _sights(desk: Desk, who: Visitor, items: Sequence[ClipItem]) -> dict[str, Sight]:
+    """Return the items that this person sees blind or as a second reader; as `sight_of`, of many at once."""
+    held = desk.leases.held()
+    blind = {item for item, hold in held.items() if hold.person == who.person and hold.mode == "blind"}
+    sights: dict[str, Sight] = {one.item.id: "blind" for one in items if one.item.id in blind}
+    if who.may("reviewer"):
+        answered = [one.item.id for one in items if one.lane == "second" and one.outcome in ANSWERS]
+        states = desk.project.states([item for item in answered if item not in sights])
+        told = desk.project.decisions_by(state["decision"] for state in states.values())
+        sights |= {item: "second" for item, state in states.items() if told[state["decision"]].who != who.person}
+    return sights
+
+
+def _boxes(number: int, labels: Labels, opened: Sequence[int]) -> Iterator[Box]:
+    rows = zip(labels.class_id.tolist(), labels.track.tolist(), labels.box.tolist(), labels.score.tolist(), strict=True)
+    waits = set(opened)
+    for row, (class_id, track, (x0, y0, x1, y1), score) in enumerate(rows):
+        yield (number, row, class_id, track, x0, y0, x1, y1, score, int(row in waits))
+
+
+def _suspects(number: int, flags: Sequence[Flag], machine: Labels, labels: Labels) -> Iterator[Suspect]:
+    """Yield the tracks that a rule questions in one frame; rows of flags count the machine's labels."""
+    for flag, rows in flags_now(flags, rows_now(machine, labels)):
+        for track in labels.track[rows].tolist():
+            if track != NO_TRACK:
+                yield (track, number, flag.reason)

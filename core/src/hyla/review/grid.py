@@ -1,0 +1,38 @@
+"""Answer a page of crops of one class, surest first."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from hyla.review import wire
+from hyla.review.access import DeskDep, ReviewerDep
+from hyla.review.leases import SECONDS
+
+router = APIRouter()
+
+
+@router.post("/grid")
+def grid(given: wire.TakeGrid, at: DeskDep, who: ReviewerDep) -> wire.Grid:
+    """Lease the items of the surest labels of one class that wait, and return those labels."""
+    # A page that was left comes back, but never what this tab or another holds for a look at the whole item.
+    without = [item for item, hold in at.leases.held().items() if not (hold.mode == "grid" and hold.of(who.person, given.tab))]
+    found = at.project.open_labels(given.class_, given.reason, given.n, tuple(without))
+    places = {one.item_id: ("review", one.reason) for one in found}
+    got = set(at.leases.take(who.person, given.tab, places, "grid"))
+    at.leases.show(got, who.person)
+    cells = [
+        wire.Cell(
+            item=one.item_id,
+            row=one.row,
+            annotation=one.annotation,
+            score=one.score,
+            name=one.uri,
+            reason=one.reason,
+            crop=at.media.crop_url(one.item_id, one.annotation, one.row),
+            box=at.media.crop_box(one.box, one.size),
+        )
+        for one in found
+        if one.item_id in got
+    ]
+    waiting = at.project.classes_waiting().get(given.class_, 0)
+    return wire.Grid.model_validate({"class": given.class_, "cells": cells, "waiting": waiting, "seconds": SECONDS})

@@ -1,0 +1,281 @@
+"""The pictures of a project as the review page shows them: read by the project's own loader, kept within bounds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from hashlib import sha256
+from typing import Literal
+from urllib.parse import quote
+
+import numpy as np
+
+from hyla.errors import BadItem, StoreError
+from hyla.frame import Frame, MapFrame, VideoFrame
+from hyla.review import crops, pixels, tiles, volumes, wire
+from hyla.review.cache import Cache
+from hyla.review.pixels import Bytes
+from hyla.review.problems import Refused
+from hyla.review.reading import Reading, gone
+from hyla.review.tiles import Decoded, OnDisk, Painted
+from hyla.review.volumes import Axis, Volume
+from hyla.store import Project
+from hyla.types import Image, Labels, Record
+
+LARGE = 24_000_000  # pixels; a picture with more is shown by tiles
+DECODED = 512 * 2**20  # bytes of decoded pictures kept
+ENCODED = 128 * 2**20  # bytes of JPEG kept
+VOLUMES = 2
+RECORDS = 20_000
+ANNOTATIONS = 64
+PYRAMID = 4 / 3  # of a picture's bytes, with all its smaller levels
+
+Max = Literal["1024", "2048", "4096", "full"]
+
+
+class Media:
+    """Show the pictures of `project`.
+
+    Nothing is read before it is asked for. A loader may name the sample that means nothing as `nodata`, in an item's meta or an
+    image's context; it is shown black.
+
+    Args:
+        project: whose items are shown.
+        decoded: bytes of decoded pictures to keep.
+        encoded: bytes of JPEG to keep.
+    """
+
+    def __init__(self, project: Project, decoded: int = DECODED, encoded: int = ENCODED) -> None:
+        self._project = project
+        self._reading = Reading(project)
+        self._records: Cache[Record] = Cache(RECORDS, lambda _: 1)
+        self._labels: Cache[tuple[str, Labels]] = Cache(ANNOTATIONS, lambda _: 1)
+        self._images: Cache[Image] = Cache(decoded, lambda image: image.pixels.nbytes)
+        self._rasters: Cache[Painted] = Cache(decoded, _bytes)
+        self._volumes: Cache[Volume] = Cache(VOLUMES, lambda _: 1)
+        self._jpegs: Cache[bytes] = Cache(encoded, len)
+
+    # What the page is told
+
+    def view(self, kind: str, group: str, size: Sequence[int], frame: Frame) -> wire.View:
+        """Return the screen that shows an item of this kind, group, size and frame."""
+        if len(size) == 3:
+            return "volume"
+        if isinstance(frame, MapFrame):
+            return "map"
+        return "video" if group and (kind == "video_frame" or isinstance(frame, VideoFrame)) else "image"
+
+    def describe(self, record: Record, blind: bool = False) -> wire.Media:
+        """Return where the pixels of an item are; nowhere if they can't be read any more.
+
+        Args:
+            record: with the labels that the asking person may see.
+            blind: nothing may tell where the machine was unsure.
+        """
+        view = self.view(record.item.kind, record.item.group, record.size, record.frame)
+        try:
+            if view == "volume":
+                return wire.Media(image=None, tiles=None, slices=self._slices(record, blind))
+            if view == "map" or _large(record.size):
+                return wire.Media(image=None, tiles=self._tiles(record), slices=None)
+        except Refused:
+            return wire.Media(image=None, tiles=None, slices=None)
+        return wire.Media(image=self.image_url(record.item.id, record.size), tiles=None, slices=None)
+
+    def image_url(self, item_id: str, size: Sequence[int]) -> str | None:
+        """Return the address of a whole picture, or None for what is shown by tiles or slices."""
+        return None if len(size) == 3 or _large(size) else f"/media/{quote(item_id, safe='')}/image.jpg?max=full"
+
+    def crop_url(self, item_id: str, annotation: int, row: int) -> str:
+        """Return the address of the crop of one label."""
+        return f"/media/{quote(item_id, safe='')}/crop/{annotation}/{row}.jpg?v={self.version}"
+
+    def crop_box(self, box: Sequence[float], size: Sequence[int]) -> tuple[float, float, float, float]:
+        """Return where a label is on its crop: x0, y0, x1, y1 as shares of the crop's width and height."""
+        return crops.place(box, size)
+
+    @cached_property
+    def version(self) -> str:
+        """Return a word that tells this project from others whose annotations have the same numbers."""
+        return sha256(f"{self._project.path.resolve()} {self._project.runs()[0]['started']}".encode()).hexdigest()[:8]
+
+    def place(self, item_id: str, x: float, y: float) -> wire.Place:
+        """Return where a pixel of a map is; raise Refused for what is no map."""
+        record = self.record(item_id)
+        if not isinstance(record.frame, MapFrame):
+            raise Refused(404, "map", "this item does not lie on a map")
+        ((east, north),) = record.frame.to_world([[x, y]]).tolist()
+        lon, lat = tiles.lon_lat(record.frame, east, north)
+        return wire.Place(crs=record.frame.crs, x=east, y=north, lon=lon, lat=lat)
+
+    # Pixels
+
+    def image(self, item_id: str, longest: Max) -> bytes:
+        """Return a whole picture as JPEG, its longer side at most `longest`.
+
+        Raises:
+            Refused: 404 for an item or a picture that there is not; 410 if it can't be read any more; 422 if it is too large.
+        """
+        record = self._picture(item_id)
+        if longest == "full" and _large(record.size):
+            raise Refused(422, "large", "this picture is shown by tiles")
+        return self._jpegs.get((item_id, longest), lambda: self._whole(record, longest))
+
+    def crop(self, item_id: str, annotation: int, row: int, size: int) -> bytes:
+        """Return the crop of one label as JPEG, its longer side `size`; raise Refused as `image` does."""
+        return self._jpegs.get((item_id, annotation, row, size), lambda: self._crop(item_id, annotation, row, size))
+
+    def tile(self, item_id: str, z: int, x: int, y: int, bands: str | None, stretch: str | None) -> bytes:
+        """Return a tile as JPEG; raise Refused as `image` does, and 422 for bands or a stretch that can't be."""
+        record = self._picture(item_id)
+        raster = self._painted(record).raster
+        chosen = pixels.parse_bands(bands, len(raster.bands), raster.default_bands)
+        how = pixels.parse_stretch(stretch, raster.dtype)
+
+        def make() -> bytes:
+            with _reading(record):
+                tile = self._painted(record).tile(z, x, y, chosen, how)
+            if tile is None:
+                raise Refused(404, "tile", "the picture does not reach so far")
+            return pixels.jpeg(tile)
+
+        return self._jpegs.get((item_id, z, x, y, chosen, how), make)
+
+    def slices(self, item_id: str, axis: Axis, first: int, last: int) -> tuple[bytes, tuple[int, ...]]:
+        """Return slices of a volume as bytes, and their shape (n, h, w); raise Refused as `image` does; see `volumes.slices`."""
+        record = self.record(item_id)
+        if len(record.size) != 3:
+            raise Refused(404, "volume", "this item is no volume")
+        found = volumes.slices(self._volume(record), axis, first, last)
+        return found.tobytes(), found.shape
+
+    def record(self, item_id: str) -> Record:
+        """Return what does not change of an item: its record without labels; raise Refused (404) if there is none."""
+
+        def make() -> Record:
+            record = self._project.record(item_id, source="model")
+            if record is None:
+                raise Refused(404, "item", "there is no such item")
+            return replace(record, labels=Labels.empty(), flags=())
+
+        return self._records.get(item_id, make)
+
+    def _picture(self, item_id: str) -> Record:
+        record = self.record(item_id)
+        if len(record.size) == 3:
+            raise Refused(404, "volume", "a volume is shown by slices")
+        return record
+
+    def _whole(self, record: Record, longest: Max) -> bytes:
+        height, width = record.size
+        most = max(height, width) if longest == "full" else min(int(longest), max(height, width))
+        with _reading(record):
+            shown = self._painted(record).fit(most) if self._by_tiles(record) else self._flat(record)
+        scale = most / max(height, width)
+        return pixels.jpeg(shown, (max(1, round(width * scale)), max(1, round(height * scale))))
+
+    def _crop(self, item_id: str, annotation: int, row: int, size: int) -> bytes:
+        record = self.record(item_id)
+        owner, labels = self._labels.get(annotation, lambda: self._labels_of(annotation))
+        if owner != item_id or row >= len(labels):
+            raise Refused(404, "label", "there is no such label")
+        part = x0, y0, x1, y1 = crops.window(labels.box[row].tolist(), record.size)
+        with _reading(record):
+            if len(record.size) == 3:
+                volume = self._volume(record)
+                shown = volumes.plane(volume, crops.slice_of(labels, row, record.size[0]))[y0:y1, x0:x1]
+            elif self._by_tiles(record):
+                shown = self._painted(record).cut(part, size)
+            else:
+                shown = self._flat(record)[y0:y1, x0:x1]
+        return pixels.jpeg(np.ascontiguousarray(shown), crops.scaled(part, size))
+
+    def _labels_of(self, annotation: int) -> tuple[str, Labels]:
+        try:
+            item_id, _, labels = self._project.labels_of(annotation)
+        except StoreError as error:
+            raise Refused(404, "label", "there is no such label") from error
+        return item_id, labels
+
+    def _flat(self, record: Record) -> Bytes:
+        image = self._load(record)
+        return pixels.flat(image.pixels, tiles.nodata_of(record.item, image))
+
+    def _load(self, record: Record) -> Image:
+        def make() -> Image:
+            image = self._reading.load(record.item)
+            if image.size != tuple(record.size):
+                raise gone(record.item)  # another picture lies there now, on which the labels would stand wrong
+            return image
+
+        return self._images.get(record.item.id, make)
+
+    def _volume(self, record: Record) -> Volume:
+        def make() -> Volume:
+            image = self._reading.load(record.item)
+            if image.size != tuple(record.size):
+                raise gone(record.item)
+            return volumes.prepare(image)
+
+        return self._volumes.get(record.item.id, make)
+
+    def _painted(self, record: Record) -> Painted:
+        def make() -> Painted:
+            found = tiles.on_disk(record, self._project.source())
+            if found is not None:
+                return Painted(found)
+            image = self._load(record)
+            return Painted(Decoded(image, tiles.nodata_of(record.item, image)))
+
+        return self._rasters.get(record.item.id, make)
+
+    def _by_tiles(self, record: Record) -> bool:
+        return isinstance(record.frame, MapFrame) or _large(record.size)
+
+    def _tiles(self, record: Record) -> wire.Tiles:
+        url = f"/media/{quote(record.item.id, safe='')}/tile/{{z}}/{{x}}/{{y}}.jpg"
+        names, shown = list[str](), list[int]()
+        if isinstance(record.frame, MapFrame):  # of a large photo nobody chooses bands, and decoding it takes seconds
+            raster = self._painted(record).raster
+            names, shown = raster.bands, list(raster.default_bands)
+        return wire.Tiles(url=url, levels=tiles.levels(record.size), bands=names, default_bands=shown)
+
+    def _slices(self, record: Record, blind: bool) -> wire.Slices:
+        volume = self._volume(record)
+        spacing, directions = volumes.geometry(record.frame)
+        shown, shown_of = volumes.strip(volume, record.labels)
+        if blind:
+            shown, shown_of = [0.0] * len(shown), "area"
+        return wire.Slices(
+            url=f"/media/{quote(record.item.id, safe='')}/slices/{{axis}}/{{first}}-{{last}}",
+            shape=list(record.size),
+            spacing=spacing,
+            directions=directions,
+            unit=volume.unit,
+            window=volume.window,
+            strip=shown,
+            strip_of=shown_of,
+        )
+
+
+@contextmanager
+def _reading(record: Record) -> Iterator[None]:
+    """Say that an item is gone where its file can't be read any more."""
+    try:
+        yield
+    except BadItem as error:
+        raise gone(record.item) from error
+
+
+def _large(size: Sequence[int]) -> bool:
+    return math.prod(size) > LARGE
+
+
+def _bytes(painted: Painted) -> int:
+    """Return how much memory a raster may come to hold; a file keeps none."""
+    raster = painted.raster
+    held = math.prod(raster.size) * len(raster.bands) * np.dtype(raster.dtype).itemsize
+    return 1 if isinstance(raster, OnDisk) else round(held * PYRAMID)

@@ -1,0 +1,97 @@
+"""The addresses of pixels. What is sent is always made here, never the bytes of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.responses import Response
+
+from hyla.review import wire
+from hyla.review.access import DeskDep, ViewerDep
+from hyla.review.media import Max
+from hyla.review.problems import Refused
+from hyla.review.sight import sight_of
+from hyla.review.volumes import Axis
+
+router = APIRouter()
+
+CACHED = "private, max-age=31536000, immutable"
+ItemId = Annotated[str, Path(max_length=300)]
+Number = Annotated[int, Path(ge=0, lt=2**53)]
+Coordinate = Annotated[float, Query(allow_inf_nan=False, ge=-1e9, le=1e9)]
+Word = Annotated[str | None, Query(max_length=40)]
+JPEG: dict[int | str, Any] = {200: {"content": {"image/jpeg": {}}}}
+BINARY: dict[int | str, Any] = {200: {"content": {"application/octet-stream": {}}}}
+
+
+class Answer:
+    """Answer with bytes that never change: all that they depend on is in the address, and in which project is served."""
+
+    def __init__(self, request: Request, desk: DeskDep, _: ViewerDep) -> None:
+        address = f"{desk.media.version} {request.url.path}?{request.url.query}".encode("utf-8", "surrogatepass")
+        self._headers = {"cache-control": CACHED, "etag": f'"{sha256(address).hexdigest()[:32]}"'}
+        self._known = request.headers.get("if-none-match") == self._headers["etag"]
+
+    def jpeg(self, make: Callable[[], bytes]) -> Response:
+        """Return what `make` makes, or 304 if the browser has it already."""
+        if self._known:
+            return Response(status_code=304, headers=self._headers)
+        return Response(make(), media_type="image/jpeg", headers=self._headers)
+
+    def slices(self, make: Callable[[], tuple[bytes, tuple[int, ...]]]) -> Response:
+        """Return what `make` makes, with its shape, or 304 if the browser has it already."""
+        if self._known:
+            return Response(status_code=304, headers=self._headers)
+        content, shape = make()
+        headers = {**self._headers, "x-shape": ",".join(map(str, shape))}
+        return Response(content, media_type="application/octet-stream", headers=headers)
+
+
+AnswerDep = Annotated[Answer, Depends()]
+
+
+@router.get("/media/{item:path}/image.jpg", response_class=Response, responses=JPEG)
+def image(item: ItemId, desk: DeskDep, answer: AnswerDep, max: Max = "full") -> Response:
+    """Return a whole picture, its longer side at most `max` pixels."""
+    return answer.jpeg(lambda: desk.media.image(item, max))
+
+
+@router.get("/media/{item:path}/crop/{annotation}/{row}.jpg", response_class=Response, responses=JPEG)
+def crop(
+    item: ItemId,
+    annotation: Number,
+    row: Number,
+    desk: DeskDep,
+    who: ViewerDep,
+    answer: AnswerDep,
+    size: Annotated[int, Query(ge=32, le=512)] = 192,
+) -> Response:
+    """Return what is about one label, its longer side `size` pixels."""
+    desk.media.record(item)  # 404 before anything else
+    sight = sight_of(desk, who, item, desk.project.state(item))
+    if sight == "blind" or (sight == "second" and annotation != desk.project.machine_annotation(item)):
+        raise Refused(403, "blind", "this may not be seen before the item is answered", "answer it first")
+    return answer.jpeg(lambda: desk.media.crop(item, annotation, row, size))
+
+
+@router.get("/media/{item:path}/tile/{z}/{x}/{y}.jpg", response_class=Response, responses=JPEG)
+def tile(
+    item: ItemId, z: Number, x: Number, y: Number, desk: DeskDep, answer: AnswerDep, bands: Word = None, stretch: Word = None
+) -> Response:
+    """Return a tile of a picture."""
+    return answer.jpeg(lambda: desk.media.tile(item, z, x, y, bands, stretch))
+
+
+@router.get("/media/{item:path}/slices/{axis}/{first}-{last}", response_class=Response, responses=BINARY)
+def slices(item: ItemId, axis: Axis, first: Number, last: Number, desk: DeskDep, answer: AnswerDep) -> Response:
+    """Return slices of a volume, int16 little-endian; the header X-Shape holds their number, height and width."""
+    return answer.slices(lambda: desk.media.slices(item, axis, first, last))
+
+
+@router.get("/api/v1/place/{item:path}")
+def place(item: ItemId, x: Coordinate, y: Coordinate, desk: DeskDep, _: ViewerDep) -> wire.Place:
+    """Return where a pixel of a map is."""
+    return desk.media.place(item, x, y)

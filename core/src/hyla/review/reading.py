@@ -1,0 +1,125 @@
+"""Read the items of a project in any order, on many threads, with a loader that wants them in order."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from hyla.errors import BadItem, ConfigError, StageError
+from hyla.pictures import Pictures
+from hyla.review.problems import Refused
+from hyla.store import Project
+from hyla.types import Image, Item
+
+AHEAD = 60  # frames that are decoded on the way to the wanted one; a jump further ahead seeks
+OPEN = 8  # clips that are kept open
+log = logging.getLogger("hyla.review")
+
+
+class Reading:
+    """Load items through the project's own loader.
+
+    The loader is promised that the items of a group come in order and from one thread at a time. Here they are asked for in any
+    order: a jump back, or far ahead, closes the group first, so that the loader seeks.
+
+    Args:
+        project: whose source is read; it is looked for when the first item is.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._pictures: Pictures | None = None
+        self._groups: OrderedDict[str, _Group] = OrderedDict()  # the one used last at the end
+        self._lock = threading.Lock()
+        self._slots = threading.BoundedSemaphore(min(8, os.cpu_count() or 1))  # decoding more at once only costs memory
+
+    def load(self, item: Item) -> Image:
+        """Return the pixels of `item`; raise Refused (410, gone) if they can't be read any more."""
+        try:
+            with self._turn(item), self._slots:
+                return self._source().load(item)
+        except (BadItem, ConfigError, StageError) as error:
+            log.warning("%s: %s", item.uri, error.line)
+            raise gone(item) from error
+
+    def _source(self) -> Pictures:
+        with self._lock:
+            if self._pictures is None:
+                self._pictures = Pictures(self._project)
+            return self._pictures
+
+    @contextmanager
+    def _turn(self, item: Item) -> Iterator[None]:
+        """Wait until this item's group is free, and place the loader before the item."""
+        if not item.group:
+            yield
+            return
+        with self._lock:
+            group = self._groups.setdefault(item.group, _Group())
+            self._groups.move_to_end(item.group)
+            group.users += 1
+        try:
+            with group.turn(item.index):
+                if group.last is not None and not group.last < item.index <= group.last + AHEAD:
+                    self._source().close(item.group)
+                group.last = item.index
+                yield
+        finally:
+            with self._lock:
+                group.users -= 1
+                idle = [name for name, one in self._groups.items() if not one.users]
+                shut = idle[: max(0, len(self._groups) - OPEN)]
+                pictures = self._pictures
+                for name in shut:
+                    del self._groups[name]
+                    if pictures:  # while nobody else can begin to load it
+                        pictures.close(name)
+
+
+@dataclass
+class _Group:
+    """Let one thread at a time read a clip: of those that wait, the one whose frame comes next.
+
+    Args:
+        last: index loaded last; None before the first.
+        users: threads that load or wait.
+    """
+
+    last: int | None = None
+    users: int = 0
+    _busy: bool = False
+    _waiting: list[tuple[int, int]] = field(default_factory=list)
+    _count: int = 0
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    @contextmanager
+    def turn(self, index: int) -> Iterator[None]:
+        with self._changed:
+            self._count += 1
+            mine = (index, self._count)
+            self._waiting.append(mine)
+            self._changed.wait_for(lambda: not self._busy and self._next() == mine)
+            self._waiting.remove(mine)
+            self._busy = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+
+    def _next(self) -> tuple[int, int]:
+        """Return who is next: the nearest frame ahead of the last one, else the first of all."""
+        ahead = [one for one in self._waiting if self.last is None or one[0] > self.last]
+        return min(ahead or self._waiting)
+
+
+def gone(item: Item) -> Refused:
+    """Return the error for an item whose pixels can't be read any more."""
+    hint = "bring the source back to where it was during the run, or pass this item over"
+    return Refused(410, "gone", f"{item.uri} can't be read any more", hint)

@@ -1,0 +1,41 @@
+"""Say how much of an item one person may see.
+
+Whoever answers blind sees nothing of the machine or of others. Whoever may give a second opinion sees the machine's labels and
+not the first answer, whether or not they have taken the item: else a look at it would make the opinion worthless.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hyla.review.access import Visitor
+from hyla.review.desk import Desk
+from hyla.store.answers import ANSWERS, State, barred
+
+Sight = Literal["single", "blind", "second", "adjudicate"]
+HIDING = ("blind", "second")
+BLIND_LANES = ("review", "second")  # where an answer may be given blind
+
+
+def sight_of(desk: Desk, who: Visitor, item_id: str, state: State) -> Sight:
+    """Return how `who` sees an item that is in `state`."""
+    return "blind" if desk.leases.blind(item_id, who.person) else open_sight(desk, who, state)
+
+
+def open_sight(desk: Desk, who: Visitor, state: State) -> Sight:
+    """Return how `who` sees an item in `state` that they do not answer blind."""
+    if state["lane"] == "second" and state["outcome"] in ANSWERS and who.may("reviewer") and not is_barred(desk, who, state):
+        return "second"
+    if state["lane"] == "adjudicate" and who.may("adjudicator") and not is_barred(desk, who, state):
+        return "adjudicate"
+    return "single"
+
+
+def is_barred(desk: Desk, who: Visitor, state: State) -> bool:
+    """Tell whether `who` gave the answer, or the doubt, that an item now waits to hear another person on."""
+    return who.person in barred(state, desk.project.decision)
+
+
+def unswayed(desk: Desk, who: Visitor, item_id: str) -> bool:
+    """Tell whether `who` was not shown what the machine said of an item, and never decided on it."""
+    return item_id not in desk.leases.shown(who.person) and not desk.project.recent(1, who.person, item_id)
