@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from hyla.frame import VideoFrame
 from hyla.review.app import STATIC, make
 from hyla.review.desk import Desk
-from hyla.review.leases import Leases
+from hyla.review.leases import Hold, Leases
 from hyla.review.media import Media
 from hyla.schema import Schema
 from hyla.store import Project, Stored
@@ -146,6 +146,15 @@ class Room:
         (page / "index.html").write_text("<!doctype html>")
         with patch.dict(os.environ, {STATIC: str(page)}):  # a checkout in which the page was not built will do
             self.app = make(self.desk)
+
+    def hold(self, item: str) -> Hold | None:
+        """Return who holds an item, or the clip that it is of."""
+        return self.desk.leases.holder(self.desk.units([item])[item])
+
+    def mode(self, item: str, person: Person) -> str | None:
+        """Return the mode in which a person's tab holds an item, or None if it does not."""
+        hold = self.hold(item)
+        return hold.mode if hold and hold.of(person.name, person.tab) else None
 
     def store(self, *records: Record) -> None:
         self.project.write([Stored(one, self.stored + i, 0.0) for i, one in enumerate(records)])

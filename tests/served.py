@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 
@@ -27,15 +29,14 @@ class Served:
         return f"http://127.0.0.1:{self.port}/"
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any, dict[str, str]]:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
         own = {"Origin": f"http://127.0.0.1:{self.port}", "X-Hyla-CSRF": self.csrf, "Cookie": self.cookie}
         own |= {"Content-Type": "application/json"} if body is not None else {}
         text = None if body is None else json.dumps(body)
-        connection.request(method, path, text, {**own, **{k.replace("_", "-"): v for k, v in headers.items()}})
-        answer = connection.getresponse()
-        data = answer.read()
-        connection.close()
-        found = {k.lower(): v for k, v in answer.getheaders()}
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
+            connection.request(method, path, text, {**own, **{k.replace("_", "-"): v for k, v in headers.items()}})
+            answer = connection.getresponse()
+            data = answer.read()
+            found = {k.lower(): v for k, v in answer.getheaders()}
         return answer.status, json.loads(data) if found.get("content-type") == "application/json" else data, found
 
     def login(self, name: str) -> int:
@@ -49,7 +50,8 @@ class Served:
 
 @contextmanager
 def served(project: Path, *words: str, people: int = 1) -> Iterator[Served]:
-    command = [sys.executable, "-m", "hyla.cli", "review", str(project), "--no-browser", "--as", "ann", *words]
+    port = [] if "--port" in words else ["--port", str(free_port())]
+    command = [sys.executable, "-m", "hyla.cli", "review", str(project), "--no-browser", "--as", "ann", *port, *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ})
     try:
         assert process.stdout is not None
@@ -60,3 +62,11 @@ def served(project: Path, *words: str, people: int = 1) -> Iterator[Served]:
     finally:
         process.kill()
         process.communicate()
+
+
+def free_port() -> int:
+    """Return a port that a server killed on it will find free again: none that the system gives to clients."""
+    while True:
+        number = SystemRandom().randrange(18_000, 28_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", number)):
+            return number

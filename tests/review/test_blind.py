@@ -92,7 +92,7 @@ def test_the_grid_of_the_same_tab_leaves_blind_items_out(blind: Room) -> None:
     ann.take(2, mode="blind")
     cells = ann.post("/grid", {"tab": ann.tab, "class": "lorry"}).json()["cells"]
     assert "i0" not in {one["item"] for one in cells}
-    assert blind.desk.leases.mode_of("i0", "ann", ann.tab) == "blind"
+    assert blind.mode("i0", ann) == "blind"
 
 
 def test_a_blind_answer_is_the_persons_own_labels(blind: Room) -> None:
@@ -104,7 +104,7 @@ def test_a_blind_answer_is_the_persons_own_labels(blind: Room) -> None:
     assert record is not None
     assert record.labels == Labels.of([1], [[50, 50, 70, 80]], context={"weather": "wet"})
     assert next(blind.project.decisions()).mode == "blind"
-    assert blind.desk.leases.holder("i0") is None
+    assert blind.hold("i0") is None
     assert ann.item("i0")["mode"] == "single"  # own answer given, all may be seen
     assert tells(ann.get("/items/i0?tab=t"))
 

@@ -42,12 +42,12 @@ def test_label_by_label(items: Room) -> None:
     ann = items.person("ann")
     ann.take(1)
     assert ann.done("i0", "accept", rows=[1])["state"]["open"] == [0, 2]
-    assert items.desk.leases.holder("i0")  # it is not through yet
+    assert items.hold("i0")  # it is not through yet
     state = ann.done("i0", "repair", rows=[0])["state"]
     assert (state["open"], state["lane"]) == ([2], "review")
     state = ann.done("i0", "accept", rows=[2])["state"]
     assert (state["open"], state["lane"], state["outcome"]) == ([0], "repair", "review")
-    assert items.desk.leases.holder("i0") is None
+    assert items.hold("i0") is None
     state = ann.done("i0", "edit", changes={"put": {"0": label()}})["state"]
     assert (state["open"], state["lane"], state["outcome"]) == ([], "", "accept")
 

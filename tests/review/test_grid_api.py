@@ -48,7 +48,7 @@ def test_a_page_is_one_tabs_and_comes_back(room: Room) -> None:
     assert page(ben, ben.tab) == ["i3", "i4", "i5"]
     assert page(ann, ann.tab) == ["i0", "i1", "i2"]  # as long as nothing was decided
     assert page(ann, "tab-2") == []
-    assert room.desk.leases.mode_of("i0", "ann", ann.tab) == "grid"
+    assert room.mode("i0", ann) == "grid"
 
 
 def test_what_is_looked_at_as_a_whole_stays_out(room: Room) -> None:
@@ -59,8 +59,8 @@ def test_what_is_looked_at_as_a_whole_stays_out(room: Room) -> None:
     room.person("ben").take(1)
     cells = ann.post("/grid", {"tab": ann.tab, "class": "lorry"}).json()["cells"]
     assert [c["item"] for c in cells] == ["i3"]
-    assert room.desk.leases.mode_of("i0", "ann", ann.tab) == "single"
-    assert room.desk.leases.mode_of("i1", "ann", ann.tab) == "blind"
+    assert room.mode("i0", ann) == "single"
+    assert room.mode("i1", ann) == "blind"
 
 
 def test_a_page_is_decided_in_one_request(room: Room) -> None:

@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hyla.review.leases import SECONDS, Leases
+from hyla.review.leases import SECONDS, Leases, Place, Unit, apart
 from review_kit import Room, code, waiting
 
 AT = ("review", "low_score")
+A, B, C, Z, CLIP = ("item", "a"), ("item", "b"), ("item", "c"), ("item", "z"), ("clip", "a")
 
 
 class Clock:
@@ -27,71 +28,78 @@ def clock() -> Clock:
 @pytest.fixture
 def leases(clock: Clock) -> Leases:
     made = Leases(clock)
-    assert made.take("ann", "t1", {"a": AT, "b": AT}, "single") == ["a", "b"]
+    assert made.take("ann", "t1", {A: AT, B: AT}, "single") == [A, B]
     return made
 
 
+def holder(leases: Leases, unit: Unit) -> tuple[str, str, str] | None:
+    hold = leases.holder(unit)
+    return (hold.person, hold.tab, hold.mode) if hold else None
+
+
 def test_an_item_is_one_tabs(leases: Leases) -> None:
-    assert leases.take("ben", "t1", {"b": AT, "c": AT}, "single") == ["c"]
-    assert leases.take("ann", "t2", {"a": AT}, "single") == []  # another tab of the same person
-    assert leases.mode_of("a", "ann", "t1") == "single"
-    assert leases.mode_of("a", "ann", "t2") is None
-    assert leases.others("ann", "t1") == {"c"}
-    assert leases.others("ann", "t2") == {"a", "b", "c"}
+    assert leases.take("ben", "t1", {B: AT, C: AT}, "single") == [C]
+    assert leases.take("ann", "t2", {A: AT}, "single") == []  # another tab of the same person
+    assert holder(leases, A) == ("ann", "t1", "single")
+    assert {unit: hold.person for unit, hold in leases.held().items()} == {A: "ann", B: "ann", C: "ben"}
+
+
+def test_a_clip_is_not_the_item_of_the_same_name(leases: Leases) -> None:
+    assert leases.take("ben", "t", {CLIP: AT}, "single") == [CLIP]
+    assert apart(leases.held()) == (["a", "b"], ["a"])
 
 
 def test_taking_again_changes_the_mode(leases: Leases) -> None:
-    assert leases.take("ann", "t1", {"a": AT}, "grid") == ["a"]
-    assert leases.mode_of("a", "ann", "t1") == "grid"
+    assert leases.take("ann", "t1", {A: AT}, "grid") == [A]
+    assert holder(leases, A) == ("ann", "t1", "grid")
 
 
 def test_a_lease_ends(leases: Leases, clock: Clock) -> None:
     clock.time = SECONDS - 0.1
-    assert leases.holder("a") is not None
+    assert leases.holder(A) is not None
     clock.time = SECONDS
-    assert leases.holder("a") is None
-    assert leases.others("ben", "t") == set()
-    assert leases.take("ben", "t", {"a": AT}, "single") == ["a"]
+    assert leases.holder(A) is None
+    assert leases.held() == {}
+    assert leases.take("ben", "t", {A: AT}, "single") == [A]
 
 
 def test_renewing_keeps_what_is_kept_and_names_what_is_lost(leases: Leases, clock: Clock) -> None:
     clock.time = SECONDS + 1
-    leases.take("ben", "t", {"a": AT}, "single")
-    assert leases.renew("ann", "t1", ["a", "b", "never"]) == ["a", "never"]  # nobody took b: it comes back, in its mode
-    assert leases.mode_of("b", "ann", "t1") == "single"
+    leases.take("ben", "t", {A: AT}, "single")
+    assert leases.renew("ann", "t1", [A, B, C]) == [A, C]  # nobody took b: it comes back, in its mode
+    assert holder(leases, B) == ("ann", "t1", "single")
     clock.time += SECONDS - 1
-    assert leases.holder("b") is not None
+    assert leases.holder(B) is not None
 
 
 def test_only_the_holder_gives_back(leases: Leases) -> None:
-    leases.release("ann", "t2", ["a"])
-    leases.release("ben", "t1", ["a"])
-    assert leases.holder("a") is not None
-    leases.release("ann", "t1", ["a", "never"])
-    assert leases.holder("a") is None
+    leases.release("ann", "t2", [A])
+    leases.release("ben", "t1", [A])
+    assert leases.holder(A) is not None
+    leases.release("ann", "t1", [A, C])
+    assert leases.holder(A) is None
 
 
 def test_blind_is_of_the_person_and_not_of_the_tab(leases: Leases, clock: Clock) -> None:
-    leases.take("ann", "t1", {"z": AT}, "blind")
-    assert leases.blind("z", "ann")
-    assert not leases.blind("z", "ben")
-    assert not leases.blind("a", "ann")
+    leases.take("ann", "t1", {Z: AT}, "blind")
+    assert leases.blind("ann") == {Z}
+    assert leases.blind("ben") == set()
     clock.time = SECONDS
-    assert not leases.blind("z", "ann")
+    assert leases.blind("ann") == set()
 
 
 def test_what_ended_long_ago_is_forgotten(leases: Leases, clock: Clock) -> None:
     clock.time = 8 * SECONDS
     assert leases.held() == {}
-    assert leases.renew("ann", "t1", ["a"]) == ["a"]
+    assert leases.renew("ann", "t1", [A]) == [A]
 
 
 def test_many_at_once_never_share(clock: Clock) -> None:
     leases = Leases(clock)
-    items = {f"i{n}": AT for n in range(200)}
+    units: dict[Unit, Place] = {("item", f"i{n}"): AT for n in range(200)}
     with ThreadPoolExecutor(16) as pool:
-        got = list(pool.map(lambda n: leases.take(f"p{n}", "t", items, "single"), range(16)))
-    assert sorted(item for one in got for item in one) == sorted(items)
+        got = list(pool.map(lambda n: leases.take(f"p{n}", "t", units, "single"), range(16)))
+    assert sorted(unit for one in got for unit in one) == sorted(units)
 
 
 # Over HTTP.

@@ -103,7 +103,7 @@ def test_nobody_gets_nothing(visit):
 
 def test_a_crop_tells_nothing_to_who_answers_blind(visit):
     photo, other = visit.ids["photo"], visit.ids["raster"]
-    visit.desk.leases.take("ann", "t1", {photo: ("review", "")}, "blind")
+    visit.desk.leases.take("ann", "t1", {("item", photo): ("review", "")}, "blind")
     assert code(visit.get(visit.crop("photo"))) == (403, "blind")
     assert visit.get(f"/media/{photo}/image.jpg").status_code == 200
     assert visit.get(visit.crop("raster")).status_code == 200

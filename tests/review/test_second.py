@@ -80,7 +80,7 @@ def test_whatever_the_word_it_is_an_opinion(asked: Room, one: dict[str, Any], ag
     last = asked.project.decision(made["seq"])
     assert (last.action, last.who) == ("opinion", "ben")
     assert len(asked.project.labels_of(last.after["second"])[2]) == n
-    assert asked.desk.leases.holder("i0") is None
+    assert asked.hold("i0") is None
     assert asked.project.verify().ok
 
 
@@ -125,7 +125,7 @@ def test_a_second_reader_may_be_unsure(asked: Room) -> None:
     ben, cem = asked.person("ben"), asked.person("cem")
     ben.take_one("i0")
     assert ben.done("i0", "unsure")["state"]["lane"] == "second"
-    assert asked.desk.leases.holder("i0") is None
+    assert asked.hold("i0") is None
     assert code(ben.decide({"item": "i0", "action": "accept"})) == (403, "second")
     assert ben.take(lane="second") == ["i1", "i2"]
     assert cem.take(1, lane="second") == ["i0"]
@@ -159,7 +159,7 @@ def test_one_may_go_on_where_one_was_not_unsure(room: Room) -> None:
 
 
 def asked_of(room: Room, item: str) -> str:
-    hold = room.desk.leases.holder(item)
+    hold = room.hold(item)
     return hold.person if hold else ""
 
 

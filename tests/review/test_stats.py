@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hyla.average_precision import wilson
-from hyla.review.stats import share, standing
+from hyla.review.stats import share
+from hyla.store.recall import standing
 from review_kit import LOW, TWICE, Person, Room, box_labels, clip_of, label, waiting
 
 
@@ -53,14 +54,22 @@ def test_pace_by_person_lane_and_mode(room: Room) -> None:
     assert (one["n"], one["q1_s"], one["median_s"], one["q3_s"]) == (1, 4, 4, 4)
 
 
-def test_hours_count_all_decisions(room: Room) -> None:
+def test_what_was_taken_back_counts_nowhere_and_what_was_done_again_once(room: Room) -> None:
     room.store(waiting("i0"), waiting("i1"))
     ann = room.person("ann")
-    ann.undo(ann.done("i0")["seq"])
-    ann.done("i1")
-    hours = stats(ann)["hours"]
-    assert sum(one["n"] for one in hours) == 3  # type: ignore[attr-defined]
-    assert all(one["at"].endswith(":00:00Z") for one in hours)  # type: ignore[attr-defined]
+
+    def counted() -> tuple[list[int], list[int], dict[str, object], int]:
+        found, lanes = stats(ann), ann.get("/queue").json()["lanes"]
+        assert all(one["at"].endswith(":00:00Z") for one in found["hours"])  # type: ignore[attr-defined]
+        hours = sum(one["n"] for one in found["hours"])  # type: ignore[attr-defined]
+        return [one["n"] for one in found["pace"]], [hours], found["untouched"], lanes[0]["n_timed"]  # type: ignore[attr-defined,return-value]
+
+    first = ann.done("i0", active_ms=2000)["seq"]
+    assert counted() == ([1], [1], {"single": told(1, 1)}, 1)
+    back = ann.undo(first).json()["made"][0]["seq"]
+    assert counted() == ([], [0], {}, 0)
+    ann.undo(back)
+    assert counted() == ([1], [1], {"single": told(1, 1)}, 1)
 
 
 def test_untouched_by_mode(room: Room) -> None:

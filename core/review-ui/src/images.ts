@@ -1,7 +1,8 @@
-/** Fetch and decode pictures, and keep those used last: at most 64, at most 400 MB of pixels. */
+/** Fetch and decode pictures, and keep those used last: at most 10, at most 400 MB of pixels. */
 import { ApiError } from "./api/client";
 
-const MOST = 64;
+/** The one that is shown, five ahead of it and three behind, and one to spare. */
+const MOST = 10;
 const MOST_BYTES = 400e6;
 /** The pictures asked for last may be on the screen, so they are never closed. */
 const SHOWN = 3;

@@ -1,18 +1,20 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import { quiet } from "./testing";
 import { ApiError } from "./api/error";
-import type { Head, Item, Take } from "./api/types";
+import type { Head, Item, Made, Take } from "./api/types";
 import { Worklist, type Source } from "./worklist";
 
 const FILTER = { lane: "review", reason: null, mode: "single" } as const;
 
+/** An item; of the clip `x` if it is called `x/0`. */
 function head(id: string): Head {
+  const group = id.includes("/") ? id.split("/")[0]! : "";
   return {
     id,
     name: id,
-    group: "",
+    group,
     index: 0,
-    view: "image",
+    view: group ? "video" : "image",
     size: [10, 10],
     lane: "review",
     reason: "low_score",
@@ -23,6 +25,7 @@ function head(id: string): Head {
 /** A lane of items, of which the server gives out those after one, as the real one does: own leases do not hide them. */
 class Lane implements Source {
   takes: Omit<Take, "tab">[] = [];
+  renewed: string[] = [];
   released: string[] = [];
   fetched: string[] = [];
   images: string[] = [];
@@ -42,7 +45,8 @@ class Lane implements Source {
     if (this.fail) throw this.fail;
     return { seconds: 600, items: [head(id)] };
   }
-  async renew() {
+  async renew(ids: string[]) {
+    this.renewed = ids;
     return { seconds: 600, lost: this.lost };
   }
   async release(ids: string[]) {
@@ -173,4 +177,70 @@ test("without a connection the prefetched items still come; then the error does"
   lane.fail = new ApiError(0, "not_connected", "away");
   for (const id of ["b", "c", "d", "e", "f"]) expect((await list.next())?.id).toBe(id);
   await expect(list.next()).rejects.toMatchObject({ status: 0 });
+});
+
+const FRAMES = ["x/0", "x/1", "x/2", "x/3", "x/4", "x/5", "x/6", "x/7"];
+const through = (item: string): Made => ({
+  seq: 1,
+  item,
+  state: { annotation: 1, open: [], lane: "", outcome: "accept", decision: 1 },
+});
+
+test("one clip ahead is enough, and no second frame of it is an item of the list", async () => {
+  lane.ids = ["a", "x/0"];
+  expect((await list.open(FILTER))?.id).toBe("a");
+  await quiet();
+  expect(lane.takes).toHaveLength(1);
+  lane.ids = ["a", "x/1", "b"]; // the server offers the clip again, with the frame that waits now
+  lane.takes = [];
+  expect((await list.next())?.id).toBe("x/0");
+  expect((await list.next())?.id).toBe("b");
+});
+
+test("a clip is held on to while frames of it are decided on, and given back as one", async () => {
+  lane.ids = ["x/0", "a", "b", "c", "d"];
+  await list.open(FILTER);
+  await list.item("x/0");
+  list.made(through("x/0"));
+  list.made(through("x/1"));
+  await list.renew();
+  expect(lane.renewed).toContain("x/0");
+  for (let i = 0; i < 3; i++) await list.next();
+  expect(lane.released).toEqual([]);
+  await list.next();
+  expect(lane.released).toEqual(["x/0"]);
+});
+
+test("a clip that was decided on is taken anew when it is opened again", async () => {
+  lane.ids = ["x/0"];
+  await list.open(FILTER);
+  await list.item("x/0");
+  const takeOne = vi.spyOn(lane, "takeOne");
+  await list.item("x/0");
+  expect(takeOne).not.toHaveBeenCalled();
+  list.made(through("x/0"));
+  await list.item("x/0");
+  expect(takeOne).toHaveBeenCalledTimes(1);
+});
+
+test("answered picture by picture, a clip goes on frame by frame and stays held", async () => {
+  lane.ids = [...FRAMES, "a"];
+  const seen = [(await list.open({ ...FILTER, mode: "blind" }))?.id];
+  for (let one = await list.next(); one; one = await list.next()) {
+    list.made(through(one.id));
+    seen.push(one.id);
+    if (one.id === "x/7") expect(lane.released).toEqual([]);
+  }
+  expect(seen).toEqual([...FRAMES, "a"]);
+});
+
+test("the rest of a clip is passed over", async () => {
+  lane.ids = [...FRAMES, "a", "b"];
+  await list.open({ ...FILTER, lane: "second" });
+  await quiet();
+  lane.takes = [];
+  expect((await list.beyond("x", "x/7"))?.id).toBe("a");
+  expect(lane.takes[0]?.after).toBe("x/7");
+  expect((await list.next())?.id).toBe("b");
+  expect(await list.next()).toBeNull();
 });

@@ -16,6 +16,11 @@ const AHEAD = 5;
 const BEHIND = 3;
 const RENEW_MS = 180_000;
 const STORE = "hyla.worklist";
+/** Lanes in which a clip is worked on as a whole, as the server has it. */
+const WHOLE: readonly LaneName[] = ["review", "repair"];
+
+/** What is leased of an item: a frame of a clip stands for all of it. */
+const unitOf = (head: Head): string => (head.view === "video" ? `clip ${head.group}` : `item ${head.id}`);
 
 /** What a worklist needs of the server. */
 export interface Source {
@@ -36,9 +41,11 @@ export class Worklist {
   #filter: Filter = { lane: "review", reason: null, mode: "single" };
   #heads: Head[] = [];
   #at = -1;
-  #leased = new Set<string>();
+  /** Items by what is leased of them. */
+  #leased = new Map<string, string>();
   #items = new Map<string, Promise<Item>>();
   #filling: Promise<void> | null = null;
+  #passed: { group: string; last: string } | null = null;
   #round = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
   #listeners = new Set<Listener>();
@@ -85,6 +92,13 @@ export class Worklist {
     return this.current;
   }
 
+  /** Go on to the next item that is not of this clip, of which `last` is the last frame. */
+  async beyond(group: string, last: string): Promise<Head | null> {
+    this.#passed = { group, last };
+    this.#heads = this.#heads.filter((head, at) => at <= this.#at || head.group !== group);
+    return this.next();
+  }
+
   /** Go back to the item before; null at the first. */
   previous(): Head | null {
     if (this.#at <= 0) return null;
@@ -103,12 +117,11 @@ export class Worklist {
     const round = this.#round;
     if (fresh) this.forget(id);
     await this.source.settled(id);
-    if (!this.#leased.has(id)) {
+    const at = this.#heads.findIndex((head) => head.id === id);
+    if (at >= 0 && this.#has(this.#heads[at]!)) this.#at = at;
+    else {
       const head = await this.#takeOne(id);
       if (head && round === this.#round) this.#place(head);
-    } else {
-      const at = this.#heads.findIndex((head) => head.id === id);
-      if (at >= 0) this.#at = at;
     }
     this.#settle();
     return this.#fetch(id);
@@ -119,11 +132,11 @@ export class Worklist {
     this.#items.delete(id);
   }
 
-  /** Hear what a decision left: an item that left its lane is no longer held by this tab. */
+  /** Hear what a decision left: an item that left its lane is no longer held by this tab; a clip is, while any of it waits. */
   made(one: Made): void {
     this.forget(one.item);
     const head = this.#heads.find((known) => known.id === one.item);
-    if (head && one.state.lane !== head.lane) this.#leased.delete(one.item);
+    if (head && head.view !== "video" && one.state.lane !== head.lane) this.#leased.delete(unitOf(head));
   }
 
   /** Give everything back. */
@@ -131,9 +144,10 @@ export class Worklist {
     this.#round += 1;
     clearInterval(this.#timer);
     this.#timer = undefined;
-    const leased = [...this.#leased];
+    const leased = [...this.#leased.values()];
     this.#leased.clear();
     this.#items.clear();
+    this.#passed = null;
     this.#heads = [];
     this.#at = -1;
     this.#filling = null;
@@ -163,8 +177,23 @@ export class Worklist {
     }
   }
 
+  // Of a clip that was decided on, nothing may wait any more, and then it was given back: it is taken anew.
+  #has(head: Head): boolean {
+    return this.#leased.has(unitOf(head)) && (head.view !== "video" || this.#items.has(head.id));
+  }
+
+  #isWhole(head: Head): boolean {
+    return head.view === "video" && this.#filter.mode === "single" && WHOLE.includes(this.#filter.lane);
+  }
+
+  /** How many more are wanted ahead; a clip is long work, and the next one is left to others until then. */
+  get #wanted(): number {
+    const ahead = this.#heads.slice(this.#at + 1);
+    return ahead.some((head) => this.#isWhole(head)) ? 0 : AHEAD - ahead.length;
+  }
+
   #place(head: Head): void {
-    this.#leased.add(head.id);
+    this.#leased.set(unitOf(head), head.id);
     const at = this.#heads.findIndex((known) => known.id === head.id);
     if (at >= 0) {
       this.#heads[at] = head;
@@ -191,19 +220,18 @@ export class Worklist {
     this.#timer ??= setInterval(() => void this.renew(), RENEW_MS);
     const near = this.#heads.slice(Math.max(this.#at - BEHIND, 0), this.#at + AHEAD + 1);
     const names = new Set(near.map((head) => head.id));
-    const far = [...this.#leased].filter((id) => !names.has(id));
-    for (const id of far) {
-      this.#leased.delete(id);
-      this.#items.delete(id);
-    }
-    if (far.length) void this.source.release(far).catch(offline);
+    const units = new Set(near.map(unitOf));
+    const far = [...this.#leased].filter(([unit]) => !units.has(unit));
+    for (const [unit] of far) this.#leased.delete(unit);
+    for (const id of this.#items.keys()) if (!names.has(id)) this.#items.delete(id);
+    if (far.length) void this.source.release(far.map(([, id]) => id)).catch(offline);
     for (const head of this.#heads.slice(this.#at + 1, this.#at + AHEAD + 1)) {
-      if (!this.#leased.has(head.id)) continue;
+      if (!this.#leased.has(unitOf(head))) continue;
       this.#fetch(head.id).catch(() => undefined); // asked again, and told, when its turn comes
       if (head.image) this.source.ahead(head.image);
     }
     this.#changed();
-    if (this.#heads.length - this.#at - 1 < AHEAD) void this.#fill().catch(offline);
+    if (this.#wanted > 0) void this.#fill().catch(offline);
   }
 
   #fill(): Promise<void> {
@@ -213,10 +241,12 @@ export class Worklist {
 
   async #take(round: number): Promise<void> {
     const { lane, reason, mode } = this.#filter;
-    const n = AHEAD - (this.#heads.length - this.#at - 1);
+    const n = this.#wanted;
     if (n <= 0) return;
-    const last = this.#heads.at(-1)?.id ?? null;
-    const known = new Set(this.#heads.map((head) => head.id));
+    const tail = this.#heads.at(-1);
+    const last = (tail && tail.group === this.#passed?.group ? this.#passed.last : tail?.id) ?? null;
+    const keyOf = (head: Head) => (this.#isWhole(head) ? unitOf(head) : head.id);
+    const known = new Set(this.#heads.map(keyOf));
     let fresh: Head[] = [];
     // After the last one; at the end of the lane once more from its start, where others may have given something back.
     for (const after of last ? [last, null] : [null]) {
@@ -226,11 +256,13 @@ export class Worklist {
         if (taken.length) await this.source.release(taken);
         return;
       }
-      fresh = lease.items.filter((head) => !known.has(head.id) && !this.source.holds(head.id));
+      fresh = lease.items.filter(
+        (head) => !known.has(keyOf(head)) && !this.source.holds(head.id) && head.group !== this.#passed?.group,
+      );
       if (fresh.length) break;
     }
     if (!fresh.length) return;
-    for (const head of fresh) this.#leased.add(head.id);
+    for (const head of fresh) this.#leased.set(unitOf(head), head.id);
     this.#heads.push(...fresh);
     if (this.#at >= 0) this.#settle();
   }
@@ -240,13 +272,12 @@ export class Worklist {
     const leased = [...this.#leased];
     if (!leased.length) return;
     try {
-      const { lost } = await this.source.renew(leased);
-      for (const id of lost) {
-        this.#leased.delete(id);
-        this.#items.delete(id);
-      }
+      const { lost } = await this.source.renew(leased.map(([, id]) => id));
+      const units = new Set(leased.filter(([, id]) => lost.includes(id)).map(([unit]) => unit));
+      for (const unit of units) this.#leased.delete(unit);
+      for (const head of this.#heads) if (units.has(unitOf(head))) this.#items.delete(head.id);
       const here = this.current?.id;
-      this.#heads = this.#heads.filter((head, at) => at <= this.#at || !lost.includes(head.id));
+      this.#heads = this.#heads.filter((head, at) => at <= this.#at || !units.has(unitOf(head)));
       this.#at = this.#heads.findIndex((head) => head.id === here);
       if (lost.length) this.#changed();
     } catch (error) {

@@ -55,7 +55,7 @@ export interface paths {
         put?: never;
         /**
          * Grid
-         * @description Lease the items of the surest labels of one class that wait, and return those labels.
+         * @description Lease the items of the surest labels of one class that wait, each with its clip, and return those labels.
          */
         post: operations["grid_api_v1_grid_post"];
         delete?: never;
@@ -115,7 +115,7 @@ export interface paths {
         put?: never;
         /**
          * Take One
-         * @description Lease one item by name to a tab: blind only if asked for, and if this person has neither seen nor answered it.
+         * @description Lease one item by name, with its clip, to a tab: blind only if asked for and if this person neither saw nor answered it.
          */
         post: operations["take_one_api_v1_items__item_id__lease_post"];
         delete?: never;
@@ -135,7 +135,11 @@ export interface paths {
         put?: never;
         /**
          * Take
-         * @description Lease the next items of a lane to a tab.
+         * @description Lease the next items of a lane to a tab, each with its clip.
+         *
+         *     Where a clip is worked on as a whole, its first frame that waits stands for it, as the last of what is handed out at once: a
+         *     clip is long work, and the next one is left to others until then. Who answers picture by picture (blind, a second opinion, an
+         *     adjudication) is handed one frame of the clip after the other.
          */
         post: operations["take_api_v1_leases_post"];
         delete?: never;
@@ -155,7 +159,7 @@ export interface paths {
         put?: never;
         /**
          * Release
-         * @description Give back what a tab holds.
+         * @description Give back what a tab holds; a frame stands for its clip.
          */
         post: operations["release_api_v1_leases_release_post"];
         delete?: never;
@@ -175,7 +179,7 @@ export interface paths {
         put?: never;
         /**
          * Renew
-         * @description Keep what a tab holds for another while.
+         * @description Keep what a tab holds for another while; a frame stands for its clip.
          */
         post: operations["renew_api_v1_leases_renew_post"];
         delete?: never;
@@ -286,6 +290,8 @@ export interface paths {
         /**
          * Stats
          * @description Return how far the project is, how long decisions take, and how often people and the machine agree.
+         *
+         *     What was taken back counts nowhere, and what was done again counts once.
          */
         get: operations["stats_api_v1_stats_get"];
         put?: never;

@@ -61,7 +61,7 @@ export function commands(clip: ClipState, screen: Screen): { item: Handlers; vid
   const around =
     (way: 1 | -1): Handler =>
     () => {
-      if (!screen.viewer()?.element.contains(document.activeElement) || !clip.tracks.length) return false;
+      if (!screen.viewer()?.element.contains(document.activeElement)) return false;
       screen.pause();
       return moves.cycle(clip, way);
     };

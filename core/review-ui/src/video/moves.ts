@@ -3,12 +3,13 @@ import { app } from "../app.svelte";
 import { nextKeyframe } from "./tracks";
 import { trackKey, type ClipState } from "./state.svelte";
 
-/** Go to the next track, least sure first. */
-export function cycle(clip: ClipState, way: 1 | -1): void {
+/** Go to the next track, least sure first; false after the last one, so that Tab leaves the picture. */
+export function cycle(clip: ClipState, way: 1 | -1): false | void {
   const order = clip.left.length ? clip.left : clip.tracks;
-  if (!order.length) return;
   const at = order.findIndex((track) => track.id === clip.track?.id);
-  clip.choose(order[at < 0 ? 0 : (at + way + order.length) % order.length]!);
+  const next = at >= 0 ? order[at + way] : way > 0 ? order[0] : order.at(-1);
+  if (!next) return false;
+  clip.choose(next);
 }
 
 /** Go to the keyframe of the selected track before or after this frame. */

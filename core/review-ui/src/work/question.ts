@@ -22,7 +22,7 @@ export interface Answer {
   disabled?: boolean;
 }
 
-const VOWEL = /^[aeio]/i;
+const VOWEL = /^[aeio](?! )/i;
 
 export function question(flow: Flow): Question {
   const { item, work, entry, open, asked } = flow;

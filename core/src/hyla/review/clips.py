@@ -13,7 +13,6 @@ from hyla.review.desk import Desk
 from hyla.review.items import judged, record_of
 from hyla.review.matching import flags_now, rows_now
 from hyla.review.problems import Refused
-from hyla.review.sight import Sight
 from hyla.store.answers import ANSWERS
 from hyla.store.queue import ClipItem
 from hyla.types import NO_TRACK, Flag, Labels, Severity
@@ -37,10 +36,11 @@ def clip(item_id: wire.Id, at: DeskDep, who: ViewerDep) -> Response:
 
 
 def _clip(desk: Desk, who: Visitor, group: str, items: Sequence[ClipItem]) -> wire.Clip:
-    sights = _sights(desk, who, items)
+    held = desk.leases.blind(who.person)  # of a clip, all of it: the frames beside one would tell what is on it
+    blind = bool(held) and any(desk.unit(one.item, one.size, one.frame) in held for one in items)
+    seconds = set() if blind else _second(desk, who, items)
     next_track = 1 + max((int(one.labels.track.max(initial=NO_TRACK)) for one in items), default=NO_TRACK)
-    blind = "blind" in sights.values()  # the frames beside it would tell what is on the one that is answered blind
-    if sights:
+    if blind or seconds:
         next_track = -(-next_track // ROUND) * ROUND
     if not blind:
         desk.leases.show([one.item.id for one in items], who.person)
@@ -52,10 +52,11 @@ def _clip(desk: Desk, who: Visitor, group: str, items: Sequence[ClipItem]) -> wi
     machine, flags = desk.project.machine_annotations(ids), desk.project.flags_of(() if blind else ids)
     for number, one in enumerate(items):
         labels, annotation, lane, outcome, opened = one.labels, one.annotation, one.lane, one.outcome, one.open
-        if sight := sights.get(one.item.id):
-            labels, told = judged(desk, record_of(desk, one.item.id), desk.project.state(one.item.id), sight)
+        if one.item.id in seconds:
+            labels, told = judged(desk, record_of(desk, one.item.id), desk.project.state(one.item.id), "second")
             annotation, lane, outcome, opened = told.annotation, told.lane, told.outcome, tuple(told.open)
         if blind:
+            annotation = machine[one.item.id] if lane == "second" else annotation
             labels, lane, outcome, opened = Labels.empty(), "review", None, ()
         if asking := [flag for flag in flags.get(one.item.id, ()) if flag.rows and flag.severity != Severity.NOTE]:
             first = machine[one.item.id]
@@ -85,17 +86,13 @@ def _clip(desk: Desk, who: Visitor, group: str, items: Sequence[ClipItem]) -> wi
     )
 
 
-def _sights(desk: Desk, who: Visitor, items: Sequence[ClipItem]) -> dict[str, Sight]:
-    """Return the items that this person sees blind or as a second reader; as `sight_of`, of many at once."""
-    held = desk.leases.held()
-    blind = {item for item, hold in held.items() if hold.person == who.person and hold.mode == "blind"}
-    sights: dict[str, Sight] = {one.item.id: "blind" for one in items if one.item.id in blind}
-    if who.may("reviewer"):
-        answered = [one.item.id for one in items if one.lane == "second" and one.outcome in ANSWERS]
-        states = desk.project.states([item for item in answered if item not in sights])
-        told = desk.project.decisions_by(state["decision"] for state in states.values())
-        sights |= {item: "second" for item, state in states.items() if told[state["decision"]].who != who.person}
-    return sights
+def _second(desk: Desk, who: Visitor, items: Sequence[ClipItem]) -> set[str]:
+    """Return the items that this person sees as a second reader; as `sight_of`, of many at once."""
+    if not who.may("reviewer"):
+        return set()
+    states = desk.project.states([one.item.id for one in items if one.lane == "second" and one.outcome in ANSWERS])
+    told = desk.project.decisions_by(state["decision"] for state in states.values())
+    return {item for item, state in states.items() if told[state["decision"]].who != who.person}
 
 
 def _boxes(number: int, labels: Labels, opened: Sequence[int]) -> Iterator[Box]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
@@ -13,9 +13,11 @@ from hyla.review import wire
 from hyla.review.access import DeskDep, ReviewerDep, ViewerDep, Visitor
 from hyla.review.desk import Desk
 from hyla.review.items import record_of, show, state_for
+from hyla.review.leases import Unit
 from hyla.review.problems import Refused
 from hyla.review.sight import HIDING, is_barred, sight_of, unswayed
 from hyla.review.turns import Behind, Turn
+from hyla.review.wire import Mode
 from hyla.store.answers import State
 from hyla.store.asks import CARRYING, Ask, Decision, Stale
 
@@ -119,7 +121,7 @@ def _undo(desk: Desk, who: Visitor, given: wire.Undo, key: str) -> wire.AllMade:
     items = [one.item_id for one in decisions.values()]
     states = desk.project.states(items)
     if not _known(desk, who, key, len(given.decisions)):
-        _check_taken(desk, who, given.tab, items)
+        _check_taken(desk, who, given.tab, desk.units(items).values())
         _check_standing(states, decisions)
     places = sorted(range(len(given.decisions)), key=lambda i: -given.decisions[i])
     seqs = [given.decisions[i] for i in places]
@@ -145,11 +147,13 @@ def _states(desk: Desk, ids: Sequence[str]) -> list[State]:
     return [found[item] for item in ids]
 
 
-def _check_taken(desk: Desk, who: Visitor, tab: str, ids: Sequence[str]) -> None:
-    for item in ids:
-        hold = desk.leases.holder(item)
-        if hold and not hold.of(who.person, tab):
-            raise taken(who, hold.person)
+def _check_taken(desk: Desk, who: Visitor, tab: str, units: Iterable[Unit]) -> set[Mode]:
+    """Return the modes in which a tab holds units; raise Refused if somebody else holds one."""
+    holds = [(unit, hold) for unit in dict.fromkeys(units) if (hold := desk.leases.holder(unit))]
+    for unit, hold in holds:
+        if not hold.of(who.person, tab):
+            raise taken(who, hold.person, unit)
+    return {hold.mode for _, hold in holds}
 
 
 def _check_standing(states: Mapping[str, State], decisions: Mapping[int, Decision]) -> None:
@@ -162,22 +166,19 @@ def _check_standing(states: Mapping[str, State], decisions: Mapping[int, Decisio
         standing[one.item_id] = one.before["decision"]
 
 
-def taken(who: Visitor, holder: str) -> Refused:
-    """Return the refusal of an item that somebody else works on."""
+def taken(who: Visitor, holder: str, unit: Unit) -> Refused:
+    """Return the refusal of an item, or a clip, that somebody else works on."""
     if holder == who.person:
-        return Refused(409, "taken", "you work on this item in another tab", "go on there, or close it")
-    return Refused(409, "taken", f"{holder} works on this item just now", "take another one")
+        return Refused(409, "taken", f"you work on this {unit[0]} in another tab", "go on there, or close it")
+    return Refused(409, "taken", f"{holder} works on this {unit[0]} just now", "take another one")
 
 
 def _check_leases(desk: Desk, who: Visitor, given: wire.Decisions) -> None:
     ids = list(dict.fromkeys(one.item for one in given.decisions))
-    _check_taken(desk, who, given.tab, ids)
-    for item in ids:
-        mode = desk.leases.mode_of(item, who.person, given.tab)
-        if mode is not None and mode != given.mode:
-            raise Refused(403, "mode", f"the item was taken in mode {mode}, not {given.mode}", "take it again")
-        if mode is None and given.mode == "blind" and not unswayed(desk, who, item):
-            raise Refused(403, "mode", "you have seen what the machine says of this item", "answer it as it is shown")
+    if others := _check_taken(desk, who, given.tab, desk.units(ids).values()) - {given.mode}:
+        raise Refused(403, "mode", f"the item was taken in mode {min(others)}, not {given.mode}", "take it again")
+    if given.mode == "blind" and not all(unswayed(desk, who, item) for item in ids):  # of a clip, some may have been seen before
+        raise Refused(403, "mode", "you have seen what the machine says of this item", "answer it as it is shown")
 
 
 def _made(desk: Desk, asks: Sequence[Ask]) -> list[Decision]:
@@ -190,11 +191,18 @@ def _made(desk: Desk, asks: Sequence[Ask]) -> list[Decision]:
 
 
 def _release(desk: Desk, who: Visitor, tab: str, made: Sequence[Decision]) -> None:
-    """Give back the items that left their lane, or wait there for somebody else."""
+    """Give back the items that left their lane, or wait there for somebody else; a clip once none of it waits for this person."""
     before = {one.item_id: one.before["lane"] for one in reversed(made)}
     after: Mapping[str, State] = {one.item_id: one.after for one in made}
     gone = [item for item, to in after.items() if not (to["lane"] and to["lane"] == before[item]) or is_barred(desk, who, to)]
-    desk.leases.release(who.person, tab, gone)
+    lanes: dict[Unit, set[str]] = defaultdict(set)
+    for item, unit in desk.units(gone).items():
+        lanes[unit].add(before[item])
+    for unit, some in lanes.items():
+        kind, name = unit
+        if kind == "clip" and (hold := desk.leases.holder(unit)) and desk.project.waits(name, {hold.place[0], *some}, who.person):
+            continue
+        desk.leases.release(who.person, tab, [unit])
 
 
 def _told(desk: Desk, who: Visitor, one: Decision) -> wire.Made:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from hyla.review.leases import Leases
+from hyla.frame import Frame
+from hyla.review.leases import Leases, Unit
 from hyla.review.media import Media
 from hyla.schema import Schema
 from hyla.store import Project
+from hyla.types import Item
 
 
 @dataclass
@@ -33,6 +36,16 @@ class Desk:
     def schema(self) -> Schema:
         """Return the schema of the project's labels."""
         return self.project.schema()
+
+    def unit(self, item: Item, size: tuple[int, ...], frame: Frame) -> Unit:
+        """Return what is leased of an item: the clip that it is a frame of, or the item itself."""
+        if self.media.view(item.kind, item.group, size, frame) == "video":
+            return "clip", item.group
+        return "item", item.id
+
+    def units(self, ids: Iterable[str]) -> dict[str, Unit]:
+        """Return item id -> what is leased of it, of those of `ids` that are stored."""
+        return {key: self.unit(one.item, one.size, one.frame) for key, one in self.project.heads(ids).items()}
 
     @property
     def cookie(self) -> str:

@@ -6,19 +6,22 @@ from fastapi import APIRouter
 
 from hyla.review import wire
 from hyla.review.access import DeskDep, ReviewerDep
-from hyla.review.leases import SECONDS
+from hyla.review.leases import SECONDS, apart
 
 router = APIRouter()
 
 
 @router.post("/grid")
 def grid(given: wire.TakeGrid, at: DeskDep, who: ReviewerDep) -> wire.Grid:
-    """Lease the items of the surest labels of one class that wait, and return those labels."""
+    """Lease the items of the surest labels of one class that wait, each with its clip, and return those labels."""
     # A page that was left comes back, but never what this tab or another holds for a look at the whole item.
-    without = [item for item, hold in at.leases.held().items() if not (hold.mode == "grid" and hold.of(who.person, given.tab))]
-    found = at.project.open_labels(given.class_, given.reason, given.n, tuple(without))
-    places = {one.item_id: ("review", one.reason) for one in found}
-    got = set(at.leases.take(who.person, given.tab, places, "grid"))
+    held = at.leases.held().items()
+    items, clips = apart(unit for unit, hold in held if not (hold.mode == "grid" and hold.of(who.person, given.tab)))
+    found = at.project.open_labels(given.class_, given.reason, given.n, items, clips)
+    units = at.units(one.item_id for one in found)
+    places = {units[one.item_id]: ("review", one.reason) for one in found}
+    taken = set(at.leases.take(who.person, given.tab, places, "grid"))
+    got = {item for item, unit in units.items() if unit in taken}
     at.leases.show(got, who.person)
     cells = [
         wire.Cell(

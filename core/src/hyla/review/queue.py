@@ -13,7 +13,7 @@ from hyla.review.access import DeskDep, ReviewerDep, ViewerDep, Visitor
 from hyla.review.decide import taken
 from hyla.review.desk import Desk
 from hyla.review.items import record_of
-from hyla.review.leases import SECONDS, Place
+from hyla.review.leases import SECONDS, Place, apart
 from hyla.review.problems import Refused
 from hyla.review.sight import BLIND_LANES, is_barred, unswayed
 from hyla.store.lock import running
@@ -22,6 +22,7 @@ from hyla.store.routing import principal
 from hyla.types import Item
 
 router = APIRouter()
+WHOLE = ("review", "repair")  # lanes in which a clip is worked on as a whole, unless it is answered blind
 TIMED = 5  # items that a time left is reckoned from, at least
 
 
@@ -29,6 +30,7 @@ TIMED = 5  # items that a time left is reckoned from, at least
 def queue(at: DeskDep, who: ViewerDep) -> wire.Queue:
     """Tell what waits in each lane, for each reason, and how far the project is."""
     counts = at.project.counts()
+    # A clip counts once: how much of it waits would take long to count.
     taken_now = Counter(hold.place for hold in at.leases.held().values())
     seconds = _seconds(at)
     lanes = []
@@ -60,7 +62,12 @@ def queue(at: DeskDep, who: ViewerDep) -> wire.Queue:
 
 @router.post("/leases")
 def take(given: wire.Take, at: DeskDep, who: ReviewerDep) -> wire.Lease:
-    """Lease the next items of a lane to a tab."""
+    """Lease the next items of a lane to a tab, each with its clip.
+
+    Where a clip is worked on as a whole, its first frame that waits stands for it, as the last of what is handed out at once: a
+    clip is long work, and the next one is left to others until then. Who answers picture by picture (blind, a second opinion, an
+    adjudication) is handed one frame of the clip after the other.
+    """
     if given.lane == "adjudicate" and not who.may("adjudicator"):
         raise Refused(403, "role", "to adjudicate needs the role adjudicator", "ask an admin")
     if given.mode == "grid":
@@ -68,22 +75,31 @@ def take(given: wire.Take, at: DeskDep, who: ReviewerDep) -> wire.Lease:
     if given.mode == "blind" and given.lane not in BLIND_LANES:
         raise Refused(422, "mode", f"nothing in the lane {given.lane} can be answered blind", "take from the lane review")
     blind, after = given.mode == "blind", given.after
-    without = tuple(at.leases.held())
+    whole = given.mode == "single" and given.lane in WHOLE
     heads: list[wire.Head] = []
     while len(heads) < given.n:  # some may be taken by somebody faster, or not fit to be answered blind
-        found = at.project.next_items(given.lane, given.reason, given.n - len(heads), without, who.person, after)
+        items, clips = apart(
+            unit for unit, hold in at.leases.held().items() if whole or unit[0] == "item" or not hold.of(who.person, given.tab)
+        )
+        found = at.project.next_items(given.lane, given.reason, given.n - len(heads), items, who.person, after, clips)
         if not found:
             break
+        units = [at.unit(one.item, one.size, one.frame) for one in found]
+        clip = next((i for i, (kind, _) in enumerate(units) if kind == "clip"), None) if whole else None
+        if clip is not None:
+            found, units = found[: clip + 1], units[: clip + 1]
         after = found[-1].item.id
-        fit = {one.item.id: one for one in found if not blind or unswayed(at, who, one.item.id)}
-        got = at.leases.take(who.person, given.tab, {key: (one.lane, one.reason) for key, one in fit.items()}, given.mode)
-        heads += [_head(at, one.item, one.size, one.frame, (one.lane, one.reason), blind) for one in map(fit.__getitem__, got)]
+        fit = [(unit, one) for unit, one in zip(units, found, strict=True) if not blind or unswayed(at, who, one.item.id)]
+        got = set(at.leases.take(who.person, given.tab, {unit: (one.lane, one.reason) for unit, one in fit}, given.mode))
+        heads += [_head(at, one.item, one.size, one.frame, (one.lane, one.reason), blind) for unit, one in fit if unit in got]
+        if clip is not None and units[clip] in got:
+            break
     return wire.Lease(seconds=SECONDS, items=heads)
 
 
 @router.post("/items/{item_id:path}/lease")
 def take_one(item_id: wire.Id, given: wire.TakeOne, at: DeskDep, who: ReviewerDep) -> wire.Lease:
-    """Lease one item by name to a tab: blind only if asked for, and if this person has neither seen nor answered it."""
+    """Lease one item by name, with its clip, to a tab: blind only if asked for and if this person neither saw nor answered it."""
     record = record_of(at, item_id)
     state = at.project.state(item_id)
     if given.mode == "grid":
@@ -91,22 +107,25 @@ def take_one(item_id: wire.Id, given: wire.TakeOne, at: DeskDep, who: ReviewerDe
     may = state["lane"] in BLIND_LANES and not is_barred(at, who, state) and unswayed(at, who, item_id)
     mode: wire.Mode = "blind" if given.mode == "blind" and may else "single"
     place = (state["lane"], principal(record.flags, record.verdict))
-    if not at.leases.take(who.person, given.tab, {item_id: place}, mode):
-        hold = at.leases.holder(item_id)
-        raise taken(who, hold.person if hold else who.person)
+    unit = at.unit(record.item, record.size, record.frame)
+    if not at.leases.take(who.person, given.tab, {unit: place}, mode):
+        hold = at.leases.holder(unit)
+        raise taken(who, hold.person if hold else who.person, unit)
     return wire.Lease(seconds=SECONDS, items=[_head(at, record.item, record.size, record.frame, place, mode == "blind")])
 
 
 @router.post("/leases/renew")
 def renew(given: wire.Renew, at: DeskDep, who: ReviewerDep) -> wire.Renewed:
-    """Keep what a tab holds for another while."""
-    return wire.Renewed(seconds=SECONDS, lost=at.leases.renew(who.person, given.tab, given.items))
+    """Keep what a tab holds for another while; a frame stands for its clip."""
+    units = at.units(given.items)
+    lost = set(at.leases.renew(who.person, given.tab, units.values()))
+    return wire.Renewed(seconds=SECONDS, lost=[item for item in given.items if item not in units or units[item] in lost])
 
 
 @router.post("/leases/release", status_code=204)
 def release(given: wire.Renew, at: DeskDep, who: ReviewerDep) -> Response:
-    """Give back what a tab holds."""
-    at.leases.release(who.person, given.tab, given.items)
+    """Give back what a tab holds; a frame stands for its clip."""
+    at.leases.release(who.person, given.tab, at.units(given.items).values())
     return Response(status_code=204)
 
 

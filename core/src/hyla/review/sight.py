@@ -19,7 +19,13 @@ BLIND_LANES = ("review", "second")  # where an answer may be given blind
 
 def sight_of(desk: Desk, who: Visitor, item_id: str, state: State) -> Sight:
     """Return how `who` sees an item that is in `state`."""
-    return "blind" if desk.leases.blind(item_id, who.person) else open_sight(desk, who, state)
+    return "blind" if is_blind(desk, who, item_id) else open_sight(desk, who, state)
+
+
+def is_blind(desk: Desk, who: Visitor, item_id: str) -> bool:
+    """Tell whether `who` holds an item, or the clip that it is of, blind: what is beside it would tell what is on it."""
+    blind = desk.leases.blind(who.person)
+    return bool(blind) and desk.units([item_id]).get(item_id) in blind
 
 
 def open_sight(desk: Desk, who: Visitor, state: State) -> Sight:

@@ -18,6 +18,7 @@ from hyla.review.desk import Desk
 from hyla.store import Project
 from hyla.store.answers import ANSWERS
 from hyla.store.asks import Decision
+from hyla.store.recall import standing
 from hyla.types import Verdict
 
 router = APIRouter()
@@ -30,10 +31,12 @@ _compared: WeakKeyDictionary[Project, dict[tuple[int, int], bool]] = WeakKeyDict
 
 @router.get("/stats")
 def stats(at: DeskDep, _: ViewerDep) -> wire.Stats:
-    """Return how far the project is, how long decisions take, and how often people and the machine agree."""
+    """Return how far the project is, how long decisions take, and how often people and the machine agree.
+
+    What was taken back counts nowhere, and what was done again counts once.
+    """
     counts = at.project.counts()
-    said = [one for one in at.project.recent(LAST) if one.mode != "import"]
-    held = standing(said)
+    held = standing(one for one in at.project.recent(LAST) if one.mode != "import")
     return wire.Stats(
         items=counts.items,
         accepted=counts.accepted,
@@ -41,27 +44,13 @@ def stats(at: DeskDep, _: ViewerDep) -> wire.Stats:
         decided=counts.decided,
         rejected=counts.rejected,
         quarantined=counts.quarantined,
-        pace=_pace(said),
-        hours=[wire.Hour(at=f"{hour}:00:00Z", n=n) for hour, n in sorted(Counter(one.at[:13] for one in said).items())],
+        pace=_pace(held),
+        hours=[wire.Hour(at=f"{hour}:00:00Z", n=n) for hour, n in sorted(Counter(one.at[:13] for one in held).items())],
         untouched=_untouched(at, held),
         second=share([one.after["lane"] != "adjudicate" for one in held if one.action == "opinion"]),
         blind=_blind(at, held),
         saved=_saved(held),
     )
-
-
-def standing(last_first: Sequence[Decision]) -> list[Decision]:
-    """Return the answers that were not taken back, last first; undoing an undo counts too."""
-    back: set[int | None] = set()
-    held = []
-    for one in last_first:
-        if one.seq in back:
-            continue
-        if one.action == "undo":
-            back.add(one.undoes)
-        else:
-            held.append(one)
-    return held
 
 
 def share(hits: Sequence[bool]) -> wire.Share:
@@ -71,11 +60,11 @@ def share(hits: Sequence[bool]) -> wire.Share:
     return wire.Share(n=n, hits=k, share=k / n if n else None, low=low, high=high)
 
 
-def _pace(said: Iterable[Decision]) -> list[wire.Pace]:
+def _pace(held: Iterable[Decision]) -> list[wire.Pace]:
     """Return seconds per decision by person, lane and mode; `per_hour` counts hours of work, not of the clock."""
     times: dict[tuple[str, str, str], list[float]] = defaultdict(list)
-    for one in said:
-        if one.action != "undo" and one.active_ms:
+    for one in held:
+        if one.active_ms:
             times[one.who, one.before["lane"], one.mode].append(one.active_ms / 1000)
     paces = []
     for (who, lane, mode), seconds in sorted(times.items()):

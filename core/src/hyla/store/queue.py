@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from hyla.errors import StoreError
 from hyla.frame import Frame
 from hyla.schema import Schema
 from hyla.store.database import Database
+from hyla.store.held import SOME, ask_all
 from hyla.store.query import pages
 from hyla.store.rows import frame_of, item_of
 from hyla.store.tables import annotated, items, labels
@@ -29,6 +30,7 @@ FEW = 4000  # items: of fewer, looking at each is quicker than looking through a
 _OPEN = labels.c.verdict == literal_column("'review'")
 _OPEN_HERE = labels.c.verdict.not_in((Verdict.ACCEPT.value, Verdict.REJECT.value))
 _HEAD = [items.c[name] for name in ("id", "uri", "grp", "idx", "kind", "meta", "size", "frame", "lane", "reason", "best")]
+_HEADS = select(*_HEAD).where(items.c.id.in_(SOME))
 _ANNOTATIONS: Any = bindparam("annotations", expanding=True)
 _OPEN_ROWS = select(labels.c.annotation_id, labels.c.row).where(labels.c.annotation_id.in_(_ANNOTATIONS), _OPEN_HERE)
 _OPEN_ROWS = _OPEN_ROWS.order_by(labels.c.annotation_id, labels.c.row)
@@ -104,24 +106,40 @@ def classes_waiting(database: Database, schema: Schema) -> dict[str, int]:
 
 
 def next_items(
-    database: Database, lane: str, reason: str | None, limit: int, without: Collection[str], who: str, after: str | None
+    database: Database,
+    lane: str,
+    reason: str | None,
+    limit: int,
+    without: Collection[str],
+    who: str,
+    after: str | None,
+    groups: Collection[str],
 ) -> list[Waiting]:
     """Return the first items of a lane; see `Project.next_items`."""
     found = select(*_HEAD).where(_in_lane(lane, reason)).order_by(items.c.ordinal, items.c.id).limit(limit)
     if who:
         found = found.where(*_open_to(lane, who))
-    if without:
-        found = found.where(items.c.id.not_in(list(without)))
+    found = _less(found, without, groups)
     with database.read() as connection:
         if after is not None:
             place = connection.execute(select(items.c.ordinal, items.c.id).where(items.c.id == after)).first()
             if place is None:
                 raise no_item(after)
             found = found.where(tuple_(items.c.ordinal, items.c.id) > (place.ordinal, place.id))
-        return [
-            Waiting(item_of(row, row.id), row.lane, row.reason, _size(row.size), frame_of(row.frame), row.best)
-            for row in connection.execute(found)
-        ]
+        return [_waiting(row) for row in connection.execute(found)]
+
+
+def heads(database: Database, ids: Iterable[str]) -> dict[str, Waiting]:
+    """Return item id -> where it waits, in no lane if it does not, of those of `ids` that are stored."""
+    with database.read() as connection:
+        return {row.id: _waiting(row) for row in ask_all(connection, _HEADS, ids)}
+
+
+def waits(database: Database, group: str, lanes: Collection[str], who: str) -> bool:
+    """Tell whether something of a group waits in one of `lanes` for `who`."""
+    there = select(items.c.lane, items.c.answered, items.c.seconded).where(items.c.grp == group).distinct()
+    with database.read() as connection:
+        return any(row.lane and row.lane in lanes and who not in row[1:] for row in connection.execute(there))
 
 
 def yours(database: Database, lane: str, who: str, reason: str | None) -> int:
@@ -130,14 +148,15 @@ def yours(database: Database, lane: str, who: str, reason: str | None) -> int:
         return connection.scalar(select(func.count()).select_from(items).where(_in_lane(lane, reason), *_open_to(lane, who))) or 0
 
 
-def open_labels(database: Database, class_id: int, reason: str | None, limit: int, without: Collection[str]) -> list[OpenLabel]:
+def open_labels(
+    database: Database, class_id: int, reason: str | None, limit: int, without: Collection[str], groups: Collection[str]
+) -> list[OpenLabel]:
     """Return open labels of a class in the lane review, surest first; see `Project.open_labels`."""
     label = [labels.c[name] for name in ("annotation_id", "row", "score", "x0", "y0", "x1", "y1")]
     found = select(items.c.id, items.c.uri, items.c.reason, items.c.size, *label)
     found = found.where(labels.c.class_id == class_id, _in_lane("review", reason)).limit(limit)
     found = found.order_by(labels.c.score.desc(), labels.c.annotation_id, labels.c.row)
-    if without:
-        found = found.where(items.c.id.not_in(list(without)))
+    found = _less(found, without, groups)
     with database.read() as connection:
         found = _from_items(found) if reason is not None and _few(connection, reason) else _from_labels(found)
         return [
@@ -193,6 +212,17 @@ def _in_lane(lane: str, reason: str | None) -> ColumnElement[bool]:
 def _open_to(lane: str, who: str) -> list[ColumnElement[bool]]:
     """Return what must hold of an item of a lane for `who` to answer it."""
     return [items.c.answered != who, items.c.seconded != who] if lane in ("second", "adjudicate") else []
+
+
+def _less(found: Select[Any], without: Collection[str], groups: Collection[str]) -> Select[Any]:
+    """Leave items and groups out."""
+    if without:
+        found = found.where(items.c.id.not_in(list(without)))
+    return found.where(items.c.grp.not_in(list(groups))) if groups else found
+
+
+def _waiting(row: Any) -> Waiting:
+    return Waiting(item_of(row, row.id), row.lane, row.reason, _size(row.size), frame_of(row.frame), row.best)
 
 
 def _few(connection: Connection, reason: str) -> bool:

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select
 
@@ -19,6 +20,7 @@ from hyla.store.rows import flag_of
 from hyla.store.tables import decisions, flags, items
 from hyla.types import Flag
 
+One = TypeVar("One", bound=Decision)
 _BY_SEQ = select(decisions).where(decisions.c.seq.in_(SOME))
 _MACHINES = select(items.c.id, items.c.machine).where(items.c.id.in_(SOME))
 _FLAGS = select(flags).where(flags.c.item_id.in_(SOME)).order_by(flags.c.id)
@@ -107,15 +109,30 @@ def recent(database: Database, limit: int, who: str | None, item_id: str | None)
         return [decision_of(row) for row in connection.execute(found)]
 
 
+def standing(last_first: Iterable[One]) -> list[One]:
+    """Return the answers that were not taken back, without the undoing; an undo that was undone itself took nothing back."""
+    back: set[int | None] = set()
+    held = []
+    for one in last_first:
+        if one.seq in back:
+            continue
+        if one.action == "undo":
+            back.add(one.undoes)
+        else:
+            held.append(one)
+    return held
+
+
 def paces(database: Database, limit: int) -> list[Timed]:
-    """Return how long decisions took, last first."""
-    names = ("item_id", "who", "mode", "action", "active_ms", "at", "before")
+    """Return how long decisions took that stand, of the last `limit`, last first."""
+    names = ("seq", "item_id", "who", "mode", "action", "active_ms", "at", "before", "undoes")
     found = select(*(decisions.c[name] for name in names), items.c.reason)
     found = found.join_from(decisions, items).order_by(decisions.c.seq.desc()).limit(limit)
     with database.read() as connection:
+        rows: list[Any] = list(connection.execute(found))  # with as much of a decision as `standing` looks at
         return [
             Timed(row.item_id, row.who, json.loads(row.before)["lane"], row.reason, row.mode, row.action, row.active_ms, row.at)
-            for row in connection.execute(found)
+            for row in standing(rows)
         ]
 
 

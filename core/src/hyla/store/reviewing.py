@@ -103,7 +103,7 @@ class Reviewing:
         return recall.recent(self._db, limit, who, item_id)
 
     def paces(self, limit: int = 5000) -> list[Timed]:
-        """Return how long the last `limit` decisions took, last first."""
+        """Return how long decisions took that stand, of the last `limit`, last first; what was done again counts once."""
         return recall.paces(self._db, limit)
 
     def state(self, item_id: str) -> dict[str, Any]:
@@ -132,6 +132,7 @@ class Reviewing:
         without: Collection[str] = (),
         who: str = "",
         after: str | None = None,
+        groups: Collection[str] = (),
     ) -> list[Waiting]:
         """Return up to `limit` items that wait in a lane, in the order of the scan.
 
@@ -142,15 +143,29 @@ class Reviewing:
             without: ids to leave out.
             who: leave out what this person may not answer, or should leave to another: what they answered or were unsure about.
             after: id of an item; only those that come later in the scan.
+            groups: to leave out.
         """
-        return queue.next_items(self._db, lane, reason, limit, without, who, after)
+        return queue.next_items(self._db, lane, reason, limit, without, who, after, groups)
+
+    def heads(self, ids: Iterable[str]) -> dict[str, Waiting]:
+        """Return item id -> where it waits, in no lane if it does not, of those of `ids` that are stored."""
+        return queue.heads(self._db, ids)
+
+    def waits(self, group: str, lanes: Collection[str], who: str) -> bool:
+        """Tell whether something of a group waits in one of `lanes` and may be answered there by a person."""
+        return queue.waits(self._db, group, lanes, who)
 
     def yours(self, lane: str, who: str, reason: str | None = None) -> int:
         """Count the items of a lane, for one reason if given, that `next_items` would offer to a person."""
         return queue.yours(self._db, lane, who, reason)
 
     def open_labels(
-        self, class_name: str, reason: str | None = None, limit: int = 48, without: Collection[str] = ()
+        self,
+        class_name: str,
+        reason: str | None = None,
+        limit: int = 48,
+        without: Collection[str] = (),
+        groups: Collection[str] = (),
     ) -> list[OpenLabel]:
         """Return up to `limit` open labels of one class in the lane review, surest first.
 
@@ -159,11 +174,12 @@ class Reviewing:
             reason: only of items that wait for this one.
             limit: how many.
             without: ids of items to leave out.
+            groups: to leave out.
 
         Raises:
             ConfigError: if the schema has no such class.
         """
-        return queue.open_labels(self._db, self.schema().class_id(class_name), reason, limit, without)
+        return queue.open_labels(self._db, self.schema().class_id(class_name), reason, limit, without, groups)
 
     def labels_of(self, annotation: int) -> tuple[str, str, Labels]:
         """Return item id, source and labels of an annotation; raise StoreError if there is none."""

@@ -1,8 +1,9 @@
 /** What the bench is made of: the picture of an item, its labels to work on, and words. */
 import { ApiError } from "../../api/client";
-import type { Item, Queue } from "../../api/types";
+import type { Item } from "../../api/types";
 import { app } from "../../app.svelte";
 import { imageOf } from "../../images";
+import { plural } from "../../ui/format";
 import { Work } from "../../work/work";
 import { worklist } from "../../worklist";
 
@@ -29,20 +30,13 @@ export function worksOf(item: Item): Work[] {
   );
 }
 
-let counted: { queue: Queue; lane: string; total: number } | null = null;
-
-/** Say where this item stands in the lane. What waits is counted anew with every answer about the queue, not with every item. */
+/** Say how many items of the lane wait for this person. */
 export function placeOf(): string {
-  const at = worklist.position + 1;
   const { lane, reason } = worklist.filter;
-  const { queue } = app;
-  if (!queue) return `Item ${at}`;
-  const name = `${lane} ${reason}`;
-  if (counted?.queue !== queue || counted.lane !== name) {
-    const lanes = queue.lanes.filter((one) => one.lane === lane && (reason === null || one.reason === reason));
-    counted = { queue, lane: name, total: worklist.position + lanes.reduce((sum, one) => sum + one.yours, 0) };
-  }
-  return `Item ${at} of ${Math.max(at, counted.total)}`;
+  if (!app.queue) return "";
+  const lanes = app.queue.lanes.filter((one) => one.lane === lane && (reason === null || one.reason === reason));
+  const left = lanes.reduce((sum, one) => sum + one.yours, 0);
+  return `${plural(left, "item")} to go`;
 }
 
 /** Say what the server said, with what to do. */
