@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -14,14 +15,14 @@ from hyla.store.recall import Opinion, Timed
 from hyla.types import Flag, Labels
 
 
-class Reviewing:
+class Reviewing(ABC):
     """Take decisions, and tell what waits for one."""
 
     _db: Database
 
+    @abstractmethod
     def schema(self) -> Schema:
         """Return the schema of the labels."""
-        raise NotImplementedError
 
     # What people say
 
