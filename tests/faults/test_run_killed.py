@@ -76,6 +76,11 @@ def test_a_full_disk_ends_the_run_with_one_message_and_loses_nothing(
     assert rows(out) == undisturbed
 
 
+def interruptible() -> None:
+    """Hear Ctrl-C, also where the tests themselves run in the background of a shell, which leaves it ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
 def test_ten_interruptions_change_nothing(
     undisturbed: list[dict[str, Any]], source: Path, tmp_path: Path, sign: signal.Signals
@@ -84,7 +89,9 @@ def test_ten_interruptions_change_nothing(
     moments = sorted(random.Random(sign).sample(range(2, ITEMS - 10), 10))
     interrupted = 0
     for moment in moments:
-        process = subprocess.Popen(command(source, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command(source, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=interruptible
+        )
         while process.poll() is None and stored(out) < moment:
             pass
         process.send_signal(sign)
