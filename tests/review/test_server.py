@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.client import HTTPException
 from pathlib import Path
 from random import Random
@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from hyla.review.server import _listen
 from hyla.store import Project
 from hyla.types import Flag, Verdict
 from served import Served, served
@@ -195,6 +196,11 @@ def refused(project: Path, words: list[str], says: str) -> None:
     assert done.returncode == 1, done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_server_sends_each_answer_at_once() -> None:
+    with closing(_listen(None)) as listening:
+        assert listening.proto == socket.IPPROTO_TCP  # where it is not, asyncio leaves Nagle's algorithm on
 
 
 def test_raw_requests_without_a_host_or_with_two_are_refused(standing: Served) -> None:

@@ -86,7 +86,8 @@ def _pairs(others: Sequence[Invitation]) -> list[tuple[str, str]]:
 def _listen(port: int | None) -> socket.socket:
     """Return a socket that listens on `port`, or on the first free one."""
     for number in [port] if port is not None else [*range(PORT, PORT + TRIES), 0]:
-        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # Named as TCP, asyncio sends each answer at once; else its last part waits 40 ms for the client's acknowledgement.
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((HOST, number))
