@@ -287,7 +287,8 @@ def test_the_frame_shown_is_the_frame_meant(clip: Clip) -> None:
 
 
 def test_lines_of_a_real_clip_keep_their_shape(serve: Callable[..., Served], visit: Callable[..., Page], tmp_path: Path) -> None:
-    sample = pytest.importorskip("hyla_driving.sample")
+    from hyla_driving import sample
+
     hyla("run", "preset=driving", "model=embedded", f"source={sample.write(tmp_path, frames=16)}", f"out={tmp_path / 'out'}")
     here = serve(tmp_path / "out")
     with project(here.project) as found:
