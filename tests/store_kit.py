@@ -9,6 +9,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from hyla.decide.lot import WHOLE, Lot
 from hyla.schema import Schema
 from hyla.store import Project, Stored
 from hyla.store.ranges import from_ranges
@@ -55,6 +58,16 @@ def fill(project: Project, n: int, batch: int = 64, **how: Any) -> list[Record]:
     for first in range(0, n, batch):
         project.write([Stored(one, first + k, 0.0) for k, one in enumerate(made[first : first + batch])])
     return made
+
+
+def lot_of(ids: Sequence[str], rows: int = 2) -> Lot:
+    """Return a lot of these items, each a unit with so many labels that could be asked about, and the picture."""
+    n, each = len(ids), rows + 1
+    item, row = np.repeat(np.arange(n), each), np.tile(np.arange(WHOLE, rows), n)
+    names, digests = np.array([one.encode() for one in ids]), np.array([b"0" * 64] * n)
+    size, zero, asks = np.full(n, float(each)), np.zeros(n, dtype=np.int64), n * each
+    free, risk, seconds = np.zeros(n, dtype=bool), np.full(asks, 0.1), np.full(asks, 2.0)
+    return Lot(names, digests, np.arange(n), size, zero, free, ("",), item, row, risk, seconds, np.zeros(asks, dtype=bool))
 
 
 def raw(project: Path, *statements: str, free: bool = False) -> list[Any]:

@@ -64,6 +64,7 @@ def test_a_verdict_of_a_person_stands_above_the_machines(project: Project, actio
         "mend": "",
         "doubt": "",
         "second": 0,
+        "whole": False,
     }
     assert made.after == project.state("item00000") == {**before, "decision": 1, **left}
     assert made.prev_hash == genesis(project._db.id)

@@ -165,11 +165,11 @@ def interval(value: float, draws: Floats, images: int) -> tuple[float, float]:
     return (max(0.0, value - spread), min(1.0, value + spread))
 
 
-def wilson(k: float, n: int) -> tuple[float, float]:
-    """Return the 95 % score interval of a share k of n (Wilson 1927, JASA 22:209)."""
+def wilson(k: float, n: float, z: float = Z) -> tuple[float, float]:
+    """Return the score interval of a share k of n (Wilson 1927, JASA 22:209): 95 %, or as `z` says, a point of the normal."""
     if not n:
         return (0.0, 1.0)
-    centre, spread = (k + Z * Z / 2) / (n + Z * Z), Z * np.sqrt(max(k * (n - k), 0) / n + Z * Z / 4) / (n + Z * Z)
+    centre, spread = (k + z * z / 2) / (n + z * z), z * np.sqrt(max(k * (n - k), 0) / n + z * z / 4) / (n + z * z)
     return (max(0.0, min(float(centre - spread), k / n)), min(1.0, max(float(centre + spread), k / n)))
 
 

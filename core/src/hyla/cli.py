@@ -18,7 +18,11 @@ VERBS: dict[str, str] = {
     "plugins": "list what is installed and what it offers",
     "doctor": "say what this machine has and what is missing",
     "status": "say where a project stands",
+    "plan": "say what it takes to promise an error rate, before anyone starts",
     "review": "decide in the browser what a person must decide",
+    "certify": "take the next step to a certificate of how wrong the labels may be; repeat until it is issued",
+    "report": "show on one page how good the labels are, and what they cost",
+    "simulate": "compare ways of spending people's time, where the truth is known",
     "draw": "draw the labels of a project on its pictures",
     "export": "write the labels in a standard format",
     "import": "read labels made elsewhere, as truth to measure against",
@@ -61,7 +65,11 @@ def _verb(words: list[str]) -> int:
         return 2
     parser, verbs = _parser()
     _arguments(verbs)
-    given = parser.parse_args(words)
+    given, rest = parser.parse_known_args(words)
+    if rest:  # of words without a dash, argparse takes only those that follow the folder
+        if not hasattr(given, "setting") or any("=" not in word or word.startswith("-") for word in rest):
+            parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        given.setting += rest
     if not given.verb:
         parser.print_help()
         return 0
@@ -113,6 +121,30 @@ def _arguments(verb: Callable[[str], argparse.ArgumentParser]) -> None:
         help="let someone else in; viewer, reviewer, adjudicator, admin",
     )
     review.add_argument("--test-hooks", action="store_true", help="let the page show its insides to a test")
+    look = with_project("plan")
+    look.add_argument("--eps", type=float, help="largest share of errors; a table of several if not given")
+    sign = with_project("certify")
+    sign.add_argument("--eps", type=float, help="largest share of errors in the finished labels: 0.02")
+    sign.add_argument("--replay", action="store_true", help="recompute DIR/certificate.json from what is stored, and compare")
+    sign.add_argument("--afresh", action="store_true", help="give up the lot that is open, and begin another")
+    sign.add_argument("--stop", action="store_true", help="with --early: take what the audit allows so far")
+    sign.add_argument("--protocol", default="single", help="single (the default), or double: two answers on each audited picture")
+    sign.add_argument("--seeds", type=int, default=0, help="known errors to plant, by which the reviewers are measured")
+    play = with_project("simulate")
+    play.add_argument("--truth", required=True, help="name of the truth that was imported")
+    play.add_argument("--reviewer", default="perfect", help="perfect (the default), sensitivity=0.9, prevalence, or both")
+    play.add_argument("--eps", type=float, default=0.05, help="largest share of errors (default 0.05)")
+    play.add_argument("--arms", help="ways to compare, with commas; all if not given")
+    play.add_argument("--repetitions", type=int, default=20, help="how often each is played (default 20)")
+    play.add_argument("--seed", type=int, default=0, help="of all that is drawn (default 0)")
+    play.add_argument("--to", type=Path, metavar="COPY", help="also play a certificate to its end, in a copy of the project")
+    for one in (look, sign, play):
+        one.add_argument("--delta", type=float, default=0.05, help="chance that the claim is wrong (default 0.05)")
+        one.add_argument("--strata", default="", help="what the claim holds for each part of, with commas: site,weather")
+        one.add_argument("setting", nargs="*", metavar="KEY=VALUE", help="settings of the decide layer: loss.iou=0.7")
+    for one in (look, sign):
+        one.add_argument("--early", action="store_true", help="an audit that may stop whenever it suffices")
+    with_project("report").add_argument("--to", type=Path, help="file to write; DIR/report.html if not given")
     draw = with_project("draw")
     draw.add_argument("--to", type=Path, help="folder for the pictures; DIR/pictures if not given")
     draw.add_argument("--limit", type=int, default=24, help="pictures to draw, spread over the project (default 24)")

@@ -28,7 +28,9 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 # Bytes, for the store.
 
 
-class _Packed(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+class Packed(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """Hold labels as `pack` wrote them: each array as the bytes of its numbers, lowest byte first."""
+
     class_id: bytes
     score: bytes
     box: bytes
@@ -47,7 +49,7 @@ def _python(value: Any) -> Any:
 
 
 _encoder = msgspec.msgpack.Encoder(order="deterministic", enc_hook=_python)
-_decoder = msgspec.msgpack.Decoder(_Packed)
+_decoder = msgspec.msgpack.Decoder(Packed)
 
 
 def pack(labels: Labels) -> bytes:
@@ -58,7 +60,7 @@ def pack(labels: Labels) -> bytes:
     """
     kinds = labels.kind.tolist()
     bare = not any(kind > Kind.BOX for kind in kinds) and all(shape is None for shape in labels.shape)
-    packed = _Packed(
+    packed = Packed(
         _raw(labels.class_id, "<i8"),
         _raw(labels.score, "<f8"),
         _raw(labels.box, "<f8"),
@@ -77,15 +79,28 @@ def pack(labels: Labels) -> bytes:
 
 def unpack(data: bytes) -> Labels:
     """Return the labels that `pack` wrote; raise StoreError for any other bytes."""
-    if data[:1] != VERSION:
-        raise StoreError("packed labels are damaged, or of another version of Hyla", "run `hyla verify` on the project")
+    packed = peek(data)
     try:
-        return _unpacked(_decoder.decode(memoryview(data)[1:]))
+        return _unpacked(packed)
     except (msgspec.MsgspecError, StageError, ValueError, RecursionError) as e:
         raise StoreError(f"packed labels are damaged: {e}", "run `hyla verify` on the project") from e
 
 
-def _unpacked(packed: _Packed) -> Labels:
+def peek(data: bytes) -> Packed:
+    """Return the labels that `pack` wrote with their arrays still bytes: for who joins those of many pictures.
+
+    Raises:
+        StoreError: for any other bytes.
+    """
+    if data[:1] != VERSION:
+        raise StoreError("packed labels are damaged, or of another version of Hyla", "run `hyla verify` on the project")
+    try:
+        return _decoder.decode(memoryview(data)[1:])
+    except (msgspec.MsgspecError, ValueError, RecursionError) as e:
+        raise StoreError(f"packed labels are damaged: {e}", "run `hyla verify` on the project") from e
+
+
+def _unpacked(packed: Packed) -> Labels:
     kind = _array(packed.kind, "|u1")
     if len(kind) and kind.max() > max(Kind):
         raise StageError(f"there is no kind {kind.max()}")

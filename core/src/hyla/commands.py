@@ -12,8 +12,11 @@ from hyla import plugins
 from hyla.errors import ConfigError
 
 if TYPE_CHECKING:
+    from hyla.decide.assemble import Assembled
+    from hyla.decide.flow import Demand
     from hyla.store import Project
 
+PLANNED = (0.01, 0.02, 0.05, 0.1)  # errors that `hyla plan` looks at where none is given
 VERDICTS = ("accepted", "review", "rejected", "quarantined")
 
 
@@ -67,6 +70,9 @@ def doctor(_: Namespace) -> Answer:
         "openvino": "a faster CPU backend",
         "onnxruntime": "ONNX weights",
         "faster_coco_eval": "faster mAP",
+        "fairlearn": "bias by subgroup, in reports",
+        "cleanlab": "ObjectLab's score of labels",
+        "crowdkit": "consensus of several readers",
     }
     found["optional"] = {name: find_spec(name) is not None for name in optional}
     found["device"] = _device() if find_spec("torch") else "cpu"
@@ -102,6 +108,77 @@ def review(given: Namespace) -> None:
 
     others = [Invitation.of(text) for text in given.reviewer]
     serve(given.project, given.who or getuser(), others, given.port, not given.no_browser, given.test_hooks)
+
+
+def plan(given: Namespace) -> Answer:
+    """Say what a certificate would take as things stand: audits, review, seconds."""
+    from hyla.decide.flow import look
+
+    with _open(given.project) as project:
+        if given.eps is not None:
+            found, one = look(project, _demand(given, given.eps))
+            return Answer(one.to_dict(), f"{one}\n\n{_known(found)}")
+        found, one = look(project, _demand(given, PLANNED[0]))
+        some = [one, *(look(project, _demand(given, eps), found)[1] for eps in PLANNED[1:])]
+    return Answer([one.to_dict() for one in some], "\n\n".join([*map(str, some), _known(found)]))
+
+
+def certify(given: Namespace) -> Answer:
+    """Take the next step to a certificate, or recompute the one that was issued."""
+    import json
+
+    from hyla.decide import flow
+
+    with _open(given.project) as project:
+        if given.replay:
+            path = given.project / "certificate.json"
+            try:
+                value = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise ConfigError(f"{path} is no JSON: {error}", "`hyla certify` writes it anew") from error
+            made = flow.recompute(project, value)
+            return Answer({"same": True, "sha256": made.sha256}, f"the same to the last bit: sha256 {made.sha256}")
+        if given.eps is None:
+            raise ConfigError("certify needs the error rate that is to be promised", "hyla certify DIR --eps 0.02")
+        step = flow.certify(project, _demand(given, given.eps), afresh=given.afresh, stop=given.stop)
+    return Answer({"state": step.state, **step.data}, step.text)
+
+
+def report(given: Namespace) -> Answer:
+    """Write one page that shows how good the labels are, and what they cost."""
+    from hyla.report import report as write
+
+    with _open(given.project) as project:
+        path = write(project, given.to)
+    return Answer({"report": str(path)}, f"{path}")
+
+
+def simulate(given: Namespace) -> Answer:
+    """Compare ways of spending people's time on a project of which the truth is known."""
+    from hyla.decide.play import play
+    from hyla.decide.reviewer import Reviewer
+    from hyla.decide.simulate import simulate_project
+
+    reviewer = Reviewer.parse(given.reviewer)
+    demand = _demand(given, given.eps)
+    with _open(given.project) as project:
+        found = simulate_project(
+            project,
+            given.truth,
+            reviewer=reviewer,
+            eps=given.eps,
+            delta=given.delta,
+            strata=demand.strata,
+            overrides=demand.overrides,
+            repetitions=given.repetitions,
+            seed=given.seed,
+            **({"arms": _names(given.arms)} if given.arms else {}),
+        )
+        path = found.write(given.project)
+        text = [str(found), f"{path}   then: hyla report {given.project}"]
+        if given.to:
+            text.append(play(project, given.truth, given.to, demand, reviewer, given.seed).text)
+    return Answer(found.to_dict(), "\n\n".join(text))
 
 
 def draw(given: Namespace) -> Answer:
@@ -217,6 +294,38 @@ def _open(path: Path) -> Project:
     return Project.open(path)
 
 
+def _known(found: Assembled) -> str:
+    """Return what the risks and the seconds of a plan rest on."""
+    risks = [
+        f"risk of {one.about}: {one.model}, learned from {one.items} answered pictures"
+        f" (AUC {_short(one.auc)}; the scores alone {_short(one.auc_before)}; n {one.n}, {one.errors:g} errors)"
+        for one in found.calibrations
+        if one.model
+    ] or ["risk: the scores as they are, since too few pictures were answered to learn from"]
+    measured = [name for name, one in found.effort.basis.items() if one.get("measured")]
+    times = f"measured for {', '.join(measured)}, assumed for the rest" if measured else "assumed from the literature"
+    return "\n".join([*risks, f"seconds: {times}; `hyla plan` costs nothing, and promises nothing yet"])
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _demand(given: Namespace, eps: float) -> Demand:
+    """Return what is asked of the decide layer."""
+    from hyla.decide.flow import Demand
+
+    mode = "early" if getattr(given, "early", False) else "planned"
+    more = {name: getattr(given, name) for name in ("protocol", "seeds") if hasattr(given, name)}
+    made = Demand(eps, given.delta, _names(given.strata), mode, overrides=tuple(given.setting), **more)
+    made.prove()
+    return made
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
 def _settings(words: list[str]) -> dict[str, Any]:
     """Return the settings of a format given as `key=value` words, with YAML's values."""
     import yaml
@@ -246,6 +355,10 @@ VERBS = {
     "doctor": doctor,
     "status": status,
     "review": review,
+    "plan": plan,
+    "certify": certify,
+    "report": report,
+    "simulate": simulate,
     "draw": draw,
     "export": export,
     "import": import_,

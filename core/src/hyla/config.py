@@ -22,8 +22,10 @@ from omegaconf.errors import OmegaConfBaseException
 from hyla import plugins
 from hyla.errors import ConfigError, did_you_mean
 
-# What may differ between two runs of one project without changing a label: where and how fast the work is done.
-OPERATIONAL = frozenset({"out", "batch", "workers", "progress", "device", "threads", "weights_dir", "engine", "retry", "export"})
+# What may differ between two runs of one project without changing a label: where and how fast the work is done, how it is judged.
+OPERATIONAL = frozenset(
+    {"out", "batch", "workers", "progress", "device", "threads", "weights_dir", "engine", "retry", "export", "decide"}
+)
 
 
 @dataclass
@@ -44,6 +46,7 @@ class Run:
         weights_dir: folder in which weights are found by name.
         schema: what may be annotated; see hyla.schema.
         loader, model, rules, export, engine: the stages.
+        decide: what an error is, how likely, and how long people take; see hyla.decide.stages.
     """
 
     source: str = MISSING
@@ -62,6 +65,7 @@ class Run:
     model: Any = MISSING
     rules: dict[str, Any] = field(default_factory=dict)
     export: dict[str, Any] = field(default_factory=dict)
+    decide: dict[str, Any] = field(default_factory=dict)
     engine: Any = MISSING
 
     def settings(self) -> dict[str, Any]:
@@ -171,9 +175,11 @@ def stages(run: Run) -> tuple[dict[str, Any], Any]:
     Raises:
         ConfigError: for a stage without a target or with one that is not allowed, an unknown setting, or one of the wrong type.
     """
+    from hyla.decide.stages import build_decide
     from hyla.schema import Schema
 
     schema = Schema.from_config(run.schema)
+    build_decide(run.decide, schema=schema)  # used later than the others, so a misspelling should not wait until then
     nodes = {"loader": run.loader, "model": run.model}
     nodes |= {f"rules.{name}": node for name, node in run.rules.items() if node is not None}  # rules.x=null takes x out
     for where, node in nodes.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -10,18 +11,28 @@ from PIL import Image as Pillow
 
 from hyla import config, formats, plugins
 from hyla.commands import Answer
+from hyla.decide.flow import Demand, Step
+from hyla.decide.play import play
+from hyla.decide.reviewer import Reviewer
+from hyla.decide.simulate import simulate_project
 from hyla.errors import ConfigError
 from hyla.evaluate import Evaluation, match_items, project_evaluate
 from hyla.loop import run
 from hyla.pictures import draw_project
+from hyla.report import report
 from hyla.store import Project
 
+EPS = 0.1  # errors that the simulated certificate allows
+DEMO_ARMS = ("review-all", "random", "entropy", "hyla", "oracle")
 MODEL = "model=embedded"  # every plugin offers a model of this name that needs no weights
 SHEET = (3, 2)  # pictures across and down on the sheet that is shown
 
 
 def demo(preset: str, to: Path) -> Answer:
-    """Make the sample of `preset`'s plugin, label it, compare with the sample's truth, and draw a sheet of pictures."""
+    """Label the sample of a plugin, compare with its truth, draw a sheet of pictures, and certify a copy.
+
+    In the copy, a program answers in a person's place, from the truth.
+    """
     offered = plugins.offered("preset")
     if preset not in offered:
         raise plugins.missing("preset", preset)
@@ -41,6 +52,12 @@ def demo(preset: str, to: Path) -> Answer:
         schema = project.schema()
         found = project_evaluate(project, fold=[c.name for c in schema.classes if not c.parent])
         sheet = _sheet(draw_project(project, out / "pictures", SHEET[0] * SHEET[1]), out / "sheet.png")
+        compared = simulate_project(project, "sample", EPS, arms=DEMO_ARMS, repetitions=5)
+        compared.write(out)
+        step = _played(project, to / f"{preset}-simulated")
+    compared.write(to / f"{preset}-simulated")
+    with Project.open(to / f"{preset}-simulated") as played:
+        page = report(played)
     text = [
         f"{preset}: labelled its own sample with no weights, network or GPU",
         str(summary),
@@ -48,9 +65,37 @@ def demo(preset: str, to: Path) -> Answer:
         _brief(found),
         f"pictures: {sheet}",
         f"with your own data: hyla run preset={preset} source=YOUR-DATA   then: hyla export DIR --format coco --to labels",
-        f"decide what a person must decide, in the browser: hyla review {out}",
+        "",
+        "with a program that answers from the truth in a person's place (so what follows is SIMULATED):",
+        str(compared),
+        "",
+        step.text,
+        *_unseen(step),
+        f"on one page: {page}",
+        "",
+        f"decide yourself what a person must decide, in the browser: hyla review {out}",
     ]
-    return Answer({"summary": asdict(summary), "evaluation": found.to_dict(), "sheet": str(sheet)}, "\n".join(text))
+    return Answer(
+        {"summary": asdict(summary), "evaluation": found.to_dict(), "sheet": str(sheet), "step": step.data, "report": str(page)},
+        "\n".join(text),
+    )
+
+
+def _played(project: Project, to: Path) -> Step:
+    """Certify a copy of the project with simulated answers; one of an earlier demo goes."""
+    shutil.rmtree(to, ignore_errors=True)
+    return play(project, "sample", to, Demand(EPS), Reviewer())
+
+
+def _unseen(step: Step) -> list[str]:
+    """Return what to make of a certificate that lets little go."""
+    units = step.data["certificate"]["units"]
+    if units["accepted"] > 0.1 * units["all"]:
+        return []
+    return [
+        f"  only {units['accepted']} of {units['all']} pictures need no person: a model without weights is wrong too often,",
+        "  and so few pictures are little to audit; `hyla plan` says what your own take",
+    ]
 
 
 def _brief(found: Evaluation) -> str:

@@ -57,6 +57,7 @@ def run(settings: config.Run) -> Summary:
     with Project.create(out) as project:
         provenance = pipeline.provenance()
         run_id = project.start_run({**settings.settings(), "provenance": provenance}, schema, source, versions(), provenance)
+        project.remember("decide", settings.decide)
         return _Loop(settings, project, pipeline, engine, schema, run_id).run(items)
 
 

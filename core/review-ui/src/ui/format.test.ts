@@ -6,6 +6,7 @@ test("codes become words", () => {
   expect(words("low_score")).toBe("Low score");
   expect(words("<b>x</b>")).toBe("<b>x</b>");
   expect(words("")).toBe("");
+  expect(words("lot")).toBe("To be checked");
 });
 
 test("numbers", () => {

@@ -350,6 +350,19 @@ test("an answer about labels that are gone is not one about the whole item", () 
   expect(sent).toMatchObject([{ rows: [0] }]);
 });
 
+test("what a lot asks is about what is missing, too", () => {
+  const detail = "Is anything missing? Draw it before you go on.";
+  const lot = start(itemOf([box("owl", 0.5)], { reason: "lot" }));
+  lot.flow.begin();
+  expect(question(lot.flow)).toEqual({ text: "Is this an", subject: "owl", rest: "?", place: "", detail });
+  const seen = start(itemOf([box("owl", 0.5)], { reason: "lot" }, { open: [] }));
+  expect(question(seen.flow).text).toBe("Are all labels of this image right?");
+  expect(question(seen.flow).detail).toBe(detail);
+  for (const over of [{ reason: "low_score" }, { reason: "lot", mode: "blind" as const }])
+    expect(question(start(itemOf([box("owl", 0.5)], over)).flow).detail).toBeUndefined();
+  expect(question(start(itemOf([], { reason: "lot" })).flow).detail).toBeUndefined();
+});
+
 test("the question counts on", () => {
   const t = start(itemOf([box("car", 0.9), box("owl", 0.2, 20), box("cat", 0.5, 40)]));
   expect(question(t.flow)).toEqual({ text: "Is this an", subject: "owl", rest: "?", place: "1 of 3" });

@@ -24,7 +24,17 @@ export interface Answer {
 
 const VOWEL = /^[aeio](?! )/i;
 
+const LOOK = "Is anything missing? Draw it before you go on.";
+
+/** What a lot asks is about the picture, too: nobody else is going to look at it. */
 export function question(flow: Flow): Question {
+  const asks = bare(flow);
+  const { lane } = flow.work.state;
+  const looked = flow.item.reason === "lot" && lane === "review" && flow.stepwise && flow.work.entries().length > 0;
+  return looked ? { ...asks, detail: LOOK } : asks;
+}
+
+function bare(flow: Flow): Question {
   const { item, work, entry, open, asked } = flow;
   const plain = (text: string): Question => ({ text, subject: "", rest: "", place: "" });
   if (item.mode === "blind") return plain("Draw what you see, then Enter.");

@@ -1,12 +1,14 @@
 """Turn flags into verdicts: which labels and which items a person must look at.
 
-A flag of severity HUMAN or SECOND stands above everything else: no opinion, no default and no REJECT flag takes what it names
-away from a person.
+A flag of severity HUMAN or SECOND stands above everything else: no opinion, no default, no REJECT flag and no lot takes what it
+names away from a person. Once a lot decided what to ask of an item, its route stands in the place of REVIEW flags, opinions and
+the default: they were what its risk was learned from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Sized
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,25 @@ from hyla.types import Bools, Flag, Severity, Verdict
 Words = npt.NDArray[np.str_]
 ALWAYS = (Severity.HUMAN, Severity.SECOND)
 ASKING = (Severity.REVIEW, *ALWAYS)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Say what a lot asks of an item; nothing at all for one that is accepted as the machine labelled it.
+
+    Args:
+        item_id: of the item.
+        whole: the picture is to be looked over for what is missing.
+        rows: the machine's labels that a person has to answer.
+        second: the answer waits for a second opinion.
+        priority: place in the queue, the lowest first.
+    """
+
+    item_id: str
+    whole: bool = False
+    rows: tuple[int, ...] = ()
+    second: bool = False
+    priority: float = 0.0
 
 
 def item_verdict(
@@ -72,6 +93,30 @@ def label_verdicts(labels: Sized, flags: Sequence[Flag], verdict: Verdict) -> Wo
     words[reject] = Verdict.REJECT.value
     words[always] = Verdict.REVIEW.value
     return words
+
+
+def routed(labels: Sized, flags: Sequence[Flag], route: Route) -> tuple[Verdict, Words]:
+    """Return what happens to an item of which a lot decided what to ask, and the words (n,) of its labels.
+
+    A label is REVIEW where a HUMAN or SECOND flag names it, else REJECT where a REJECT flag does, else REVIEW where the route
+    does, else ACCEPT. The item is REVIEW if such a flag is raised, the route asks for the whole of it, or a label is REVIEW; else
+    REJECT if a REJECT flag is about the whole item; else ACCEPT.
+
+    Raises:
+        StageError: for a flag, or a route, about a row that is not there.
+    """
+    n = len(labels)
+    always, _, reject = _rows(n, flags)
+    if route.rows and not (min(route.rows) >= 0 and max(route.rows) < n):
+        raise StageError(f"a lot asks for row {max(route.rows, key=abs)} of {n} labels of item {route.item_id!r}")
+    words = np.full(n, Verdict.ACCEPT.value)
+    words[list(route.rows)] = Verdict.REVIEW.value
+    words[reject] = Verdict.REJECT.value
+    words[always] = Verdict.REVIEW.value
+    if route.whole or any(f.severity in ALWAYS for f in flags) or bool((words == Verdict.REVIEW.value).any()):
+        return Verdict.REVIEW, words
+    dropped = any(f.severity == Severity.REJECT and not f.rows for f in flags)
+    return Verdict.REJECT if dropped else Verdict.ACCEPT, words
 
 
 def raised(verdict: Verdict, labels: Sized, flags: Sequence[Flag], later: Sequence[Flag]) -> Verdict:

@@ -13,6 +13,7 @@ from hyla.review.desk import Desk
 from hyla.review.items import judged, record_of
 from hyla.review.matching import flags_now, rows_now
 from hyla.review.problems import Refused
+from hyla.review.sight import flags_told
 from hyla.store.answers import ANSWERS
 from hyla.store.queue import ClipItem
 from hyla.types import NO_TRACK, Flag, Labels, Severity
@@ -53,12 +54,13 @@ def _clip(desk: Desk, who: Visitor, group: str, items: Sequence[ClipItem]) -> wi
     for number, one in enumerate(items):
         labels, annotation, lane, outcome, opened = one.labels, one.annotation, one.lane, one.outcome, one.open
         if one.item.id in seconds:
-            labels, told = judged(desk, record_of(desk, one.item.id), desk.project.state(one.item.id), "second")
-            annotation, lane, outcome, opened = told.annotation, told.lane, told.outcome, tuple(told.open)
+            labels, now = judged(desk, record_of(desk, one.item.id), desk.project.state(one.item.id), "second")
+            annotation, lane, outcome, opened = now.annotation, now.lane, now.outcome, tuple(now.open)
         if blind:
             annotation = machine[one.item.id] if lane == "second" else annotation
             labels, lane, outcome, opened = Labels.empty(), "review", None, ()
-        if asking := [flag for flag in flags.get(one.item.id, ()) if flag.rows and flag.severity != Severity.NOTE]:
+        told = flags_told(flags.get(one.item.id, ()), one.route, one.lane)
+        if asking := [flag for flag in told if flag.rows and flag.severity != Severity.NOTE]:
             first = machine[one.item.id]
             said = labels if annotation == first else desk.project.labels_of(first)[2]
             suspects += _suspects(number, asking, said, labels)

@@ -14,10 +14,10 @@ from hyla.review.access import DeskDep, ViewerDep, Visitor
 from hyla.review.desk import Desk
 from hyla.review.matching import flags_now, rows_now
 from hyla.review.problems import Refused
-from hyla.review.sight import HIDING, Sight, sight_of
+from hyla.review.sight import HIDING, Sight, flags_told, sight_of
 from hyla.store.answers import State
 from hyla.store.ranges import from_ranges
-from hyla.store.routing import first_words, principal
+from hyla.store.routing import first_words
 from hyla.types import Labels, Record, Verdict
 
 router = APIRouter()
@@ -39,13 +39,13 @@ def show(desk: Desk, who: Visitor, item_id: str) -> wire.Item:
         Refused: 404 if there is no such item.
     """
     record = record_of(desk, item_id)
-    state = desk.project.state(item_id)
+    state, head = desk.project.state(item_id), desk.project.heads([item_id])[item_id]
     sight = sight_of(desk, who, item_id, state)
     if sight != "blind":
         desk.leases.show([item_id], who.person)
     labels, standing = judged(desk, record, state, sight)
-    flags = [] if sight == "blind" else list(flags_now(record.flags, rows_now(record.labels, labels)))
-    seen = replace(record, labels=labels, flags=() if sight == "blind" else record.flags)
+    seen = replace(record, labels=labels, flags=() if sight == "blind" else flags_told(record.flags, head.route, state["lane"]))
+    flags = list(flags_now(seen.flags, rows_now(record.labels, labels)))
     one = record.item
     return wire.Item(
         id=one.id,
@@ -63,7 +63,7 @@ def show(desk: Desk, who: Visitor, item_id: str) -> wire.Item:
             for f, rows in flags
         ],
         context=labels.context,
-        reason="" if sight == "blind" else principal(record.flags, record.verdict),
+        reason="" if sight == "blind" else head.reason,
         mode=sight,
         opinions=_opinions(desk, item_id) if sight == "adjudicate" else [],
     )
@@ -88,7 +88,8 @@ def judged(desk: Desk, record: Record, state: State, sight: Sight) -> tuple[Labe
         held = machine if second else state["annotation"]
         return Labels.empty(), wire.ItemState(annotation=held, open=[], lane="review", outcome=None, decision=0)
     if sight == "second":
-        words = first_words(len(record.labels), record.flags, record.verdict)
+        route = desk.project.routes([record.item.id]).get(record.item.id)
+        words = first_words(len(record.labels), record.flags, record.verdict, route)
         asked = [row for row, word in enumerate(words) if word == Verdict.REVIEW]
         return record.labels, wire.ItemState(annotation=machine, open=asked, lane="second", outcome=None, decision=0)
     same = state["annotation"] == machine

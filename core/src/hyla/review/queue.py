@@ -16,9 +16,9 @@ from hyla.review.items import record_of
 from hyla.review.leases import SECONDS, Place, apart
 from hyla.review.problems import Refused
 from hyla.review.sight import BLIND_LANES, is_barred, unswayed
+from hyla.store.asks import NOBODY
 from hyla.store.lock import running
 from hyla.store.queue import LaneCount
-from hyla.store.routing import principal
 from hyla.types import Item
 
 router = APIRouter()
@@ -29,7 +29,7 @@ TIMED = 5  # items that a time left is reckoned from, at least
 @router.get("/queue")
 def queue(at: DeskDep, who: ViewerDep) -> wire.Queue:
     """Tell what waits in each lane, for each reason, and how far the project is."""
-    counts = at.project.counts()
+    counts = at.project.counts(planted=at.project.hiding())
     # A clip counts once: how much of it waits would take long to count.
     taken_now = Counter(hold.place for hold in at.leases.held().values())
     seconds = _seconds(at)
@@ -106,7 +106,7 @@ def take_one(item_id: wire.Id, given: wire.TakeOne, at: DeskDep, who: ReviewerDe
         raise Refused(422, "mode", "a page of the grid is taken with POST /grid")
     may = state["lane"] in BLIND_LANES and not is_barred(at, who, state) and unswayed(at, who, item_id)
     mode: wire.Mode = "blind" if given.mode == "blind" and may else "single"
-    place = (state["lane"], principal(record.flags, record.verdict))
+    place = (state["lane"], at.project.heads([item_id])[item_id].reason)
     unit = at.unit(record.item, record.size, record.frame)
     if not at.leases.take(who.person, given.tab, {unit: place}, mode):
         hold = at.leases.holder(unit)
@@ -147,7 +147,7 @@ def _seconds(desk: Desk) -> dict[Place, list[float]]:
     """Return how long people worked on each item lately, by lane and reason."""
     spent: dict[tuple[Place, str], float] = defaultdict(float)
     for one in desk.project.paces():
-        if one.active_ms and one.lane:
+        if one.active_ms and one.lane and one.mode not in NOBODY:
             spent[(one.lane, one.reason), one.item_id] += one.active_ms / 1000
     times: dict[Place, list[float]] = defaultdict(list)
     for (place, _), seconds in spent.items():

@@ -6,11 +6,14 @@ not the first answer, whether or not they have taken the item: else a look at it
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
+from hyla.decide.route import ALWAYS, Route
 from hyla.review.access import Visitor
 from hyla.review.desk import Desk
 from hyla.store.answers import ANSWERS, State, barred
+from hyla.types import Flag
 
 Sight = Literal["single", "blind", "second", "adjudicate"]
 HIDING = ("blind", "second")
@@ -40,6 +43,15 @@ def open_sight(desk: Desk, who: Visitor, state: State) -> Sight:
 def is_barred(desk: Desk, who: Visitor, state: State) -> bool:
     """Tell whether `who` gave the answer, or the doubt, that an item now waits to hear another person on."""
     return who.person in barred(state, desk.project.decision)
+
+
+def flags_told(flags: Iterable[Flag], route: Route | None, lane: str) -> tuple[Flag, ...]:
+    """Return the flags that whoever answers an item in `lane` may see.
+
+    What a lot asks of an item must look the same for whatever reason it is asked: drawn for the audit, to be reviewed, or planted
+    with a known error. So as long as it waits, only flags that call for people whatever the lot says are shown.
+    """
+    return tuple(flag for flag in flags if route is None or not lane or flag.severity in ALWAYS)
 
 
 def unswayed(desk: Desk, who: Visitor, item_id: str) -> bool:

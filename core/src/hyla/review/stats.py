@@ -17,7 +17,7 @@ from hyla.review.access import DeskDep, ViewerDep
 from hyla.review.desk import Desk
 from hyla.store import Project
 from hyla.store.answers import ANSWERS
-from hyla.store.asks import Decision
+from hyla.store.asks import NOBODY, Decision
 from hyla.store.recall import standing
 from hyla.types import Verdict
 
@@ -35,8 +35,11 @@ def stats(at: DeskDep, _: ViewerDep) -> wire.Stats:
 
     What was taken back counts nowhere, and what was done again counts once.
     """
-    counts = at.project.counts()
-    held = standing(one for one in at.project.recent(LAST) if one.mode != "import")
+    # A figure that stood still would give a planted copy away: as long as one waits, they count like any item, then nowhere.
+    hiding = at.project.hiding()
+    counts, planted = at.project.counts(planted=hiding), {} if hiding else at.project.planted()
+    said = (one for one in at.project.recent(LAST) if one.mode not in NOBODY and one.item_id not in planted)
+    held = standing(said)
     return wire.Stats(
         items=counts.items,
         accepted=counts.accepted,

@@ -9,12 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hyla.decide.route import Route as Route
     from hyla.store.asks import Ask as Ask
     from hyla.store.asks import Decision as Decision
     from hyla.store.asks import Stale as Stale
     from hyla.store.counts import Counts as Counts
     from hyla.store.counts import Glance as Glance
     from hyla.store.counts import glance as glance
+    from hyla.store.lots import LotEvent as LotEvent
+    from hyla.store.lots import LotRow as LotRow
     from hyla.store.project import Project as Project
     from hyla.store.queue import ClipItem as ClipItem
     from hyla.store.queue import LaneCount as LaneCount
@@ -25,15 +28,19 @@ if TYPE_CHECKING:
     from hyla.store.rows import Entry as Entry
     from hyla.store.rows import Quarantined as Quarantined
     from hyla.store.rows import Stored as Stored
+    from hyla.store.twins import Planted as Planted
+    from hyla.store.twins import Twin as Twin
     from hyla.store.verify import Report as Report
 
 _HOME = {
     "asks": ("Ask", "Decision", "Stale"),
     "counts": ("Counts", "Glance", "glance"),
+    "lots": ("LotEvent", "LotRow", "Route"),
     "project": ("Project",),
     "queue": ("ClipItem", "LaneCount", "OpenLabel", "Waiting"),
     "recall": ("Opinion", "Timed"),
     "rows": ("Entry", "Quarantined", "Stored"),
+    "twins": ("Planted", "Twin"),
     "verify": ("Report",),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}

@@ -10,8 +10,10 @@ The state of an item is a dict, kept in each decision as it was before and after
     mend        rows that somebody said are wrong, to be mended once nothing is open
     doubt       rows that somebody was unsure about, for somebody else once nothing is open
     second      number of the labels of the second opinion, 0 for none
+    whole       a lot asks for a look at the whole picture, for what is missing, and nobody has taken it yet
 
-Nothing is in mend or doubt unless something is open. An item waits in one lane at most.
+Nothing is in mend or doubt unless something is open. An item waits in one lane at most. Whoever answers its last open label has
+looked at the whole of it, unless they answered from a crop (mode grid): then it waits for that look with nothing open.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from hyla.decide.route import Route
 from hyla.errors import StoreError
 from hyla.store.asks import Ask, Decision
 from hyla.store.ranges import from_ranges, to_ranges, without
@@ -88,7 +91,7 @@ def answered(before: State, ask: Ask, seq: int, held: tuple[int, str], second: b
         ask: the answer.
         seq: its number.
         held: annotation that holds from now on, and its digest.
-        second: a flag asks for a second opinion.
+        second: a flag, or a lot, asks for a second opinion.
         kept: rows to mend and in doubt after an edit, as ranges of the new labels; see `still_there`.
     """
     opened, mend, doubt = (from_ranges(before[name]) for name in _ROWS)
@@ -113,7 +116,8 @@ def answered(before: State, ask: Ask, seq: int, held: tuple[int, str], second: b
     else:
         opened, mend, doubt = opened - rows, mend - rows, doubt - rows
     word: str | None = outcome.value
-    if opened:
+    whole = before["whole"] and (bool(opened) or (ask.mode == "grid" and bool(rows)))
+    if opened or (whole and not doubt and not mend):
         waits = before["lane"] in ("review", "repair") or (before["lane"] == "second" and before["outcome"] not in ANSWERS)
         lane, word = (before["lane"], before["outcome"]) if waits else ("review", Verdict.REVIEW.value)
     elif doubt:
@@ -124,7 +128,8 @@ def answered(before: State, ask: Ask, seq: int, held: tuple[int, str], second: b
         settled = before["outcome"] in ANSWERS and before["lane"] == ""  # what is changed later is not the first answer
         lane = "second" if second and not settled else ""
     ranges = {name: to_ranges(some) for name, some in zip(_ROWS, (opened, mend, doubt), strict=True)}
-    return {"decision": seq, "outcome": word, "annotation": held[0], "digest": held[1], "lane": lane, **ranges, "second": 0}
+    after = {"decision": seq, "outcome": word, "annotation": held[0], "digest": held[1], "lane": lane, **ranges, "second": 0}
+    return {**after, "whole": whole}
 
 
 def seconded(before: State, seq: int, annotation: int, agreed: bool) -> State:
@@ -135,7 +140,7 @@ def seconded(before: State, seq: int, annotation: int, agreed: bool) -> State:
 def adjudicated(seq: int, held: tuple[int, str]) -> State:
     """Return the state after somebody chose between two opinions: the labels `held` (annotation and digest) hold."""
     outcome = {"decision": seq, "outcome": Verdict.ACCEPT.value, "annotation": held[0], "digest": held[1]}
-    return {**outcome, "lane": "", "open": "", "mend": "", "doubt": "", "second": 0}
+    return {**outcome, "lane": "", "open": "", "mend": "", "doubt": "", "second": 0, "whole": False}
 
 
 def still_there(old: Labels, new: Labels, rows: Iterable[int]) -> set[int]:
@@ -162,6 +167,6 @@ def _bare(labels: Labels, row: int) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value is not None and value == value}
 
 
-def wants_second(flags: Iterable[Flag]) -> bool:
-    """Tell whether a flag asks for a second opinion."""
-    return any(flag.severity == Severity.SECOND for flag in flags)
+def wants_second(flags: Iterable[Flag], route: Route | None = None) -> bool:
+    """Tell whether a flag, or a lot, asks for a second opinion."""
+    return (route is not None and route.second) or any(flag.severity == Severity.SECOND for flag in flags)

@@ -14,7 +14,8 @@ from hyla.types import Labels
 
 ACTIONS = ("accept", "reject", "repair", "unsure", "edit", "opinion", "adjudicate", "undo")
 CARRYING = ("edit", "opinion", "adjudicate")  # labels
-MODES = ("single", "grid", "blind", "import")
+MODES = ("single", "grid", "blind", "import", "simulated")  # simulated: a program answered from truth
+NOBODY = ("import", "simulated")  # modes in which nobody sat before the page
 AGAIN = "load the item again, and decide on what is there now"
 
 
@@ -84,7 +85,7 @@ class Decision:
         after: state of the item since.
         undoes: seq of the decision that an undo takes back.
         active_ms: time that the person spent on it.
-        mode: single, grid, blind or import.
+        mode: single, grid, blind, import or simulated.
         note: what the person wrote.
         key: what makes sending it twice one decision.
         request: sha256 of what was asked for.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hyla.store.faults import DATABASE, explain, no_project
+from hyla.store.faults import DATABASE, check_format, explain, no_project
 from hyla.store.lock import running
 
 Query = Callable[[str], Sequence[Sequence[Any]]]
@@ -61,27 +61,32 @@ class Glance:
     runs: list[dict[str, Any]]
 
 
-def count(query: Query) -> Counts:
-    """Count through `query`, which answers a statement with its rows. The statements are plain SQL."""
+def count(query: Query, planted: bool = False) -> Counts:
+    """Count through `query`, which answers a statement with its rows. The statements are plain SQL.
+
+    Planted items and their labels do not count, unless `planted`. They are few, and one index finds them: they are counted apart.
+    """
+    twins = Counts() if planted else _planted(query)
     verdicts = _table(query, "SELECT verdict, count(*) FROM items GROUP BY verdict")
     quarantined = _one(query, "SELECT count(*) FROM quarantine")
     outcomes = "SELECT count(*) FROM items WHERE outcome IS NOT NULL"
     waiting = "SELECT count(*) FROM items WHERE lane > ''"
     quarantine = "SELECT reason, count(*) FROM quarantine GROUP BY reason ORDER BY count(*) DESC, reason LIMIT 50"
+    sources = _table(query, "SELECT source, count(*) FROM annotations WHERE rev = 0 GROUP BY source ORDER BY source")
     return Counts(
-        items=sum(verdicts.values()) + quarantined,
-        labels=_one(query, "SELECT coalesce(sum(n), 0) FROM annotations WHERE source LIKE 'model:%'"),
-        accepted=verdicts.get("accept", 0),
-        review=verdicts.get("review", 0),
-        rejected=verdicts.get("reject", 0),
+        items=sum(verdicts.values()) + quarantined - twins.items,
+        labels=_one(query, "SELECT coalesce(sum(n), 0) FROM annotations WHERE source LIKE 'model:%'") - twins.labels,
+        accepted=verdicts.get("accept", 0) - twins.accepted,
+        review=verdicts.get("review", 0) - twins.review,
+        rejected=verdicts.get("reject", 0) - twins.rejected,
         quarantined=quarantined,
         decisions=_one(query, "SELECT count(*) FROM decisions"),
-        decided=_one(query, outcomes),
-        waiting=_one(query, waiting),
-        classes=_classes(query),
+        decided=_one(query, outcomes) - twins.decided,
+        waiting=_one(query, waiting) - twins.waiting,
+        classes=_less(_classes(query), twins.classes),
         reasons=_table(query, "SELECT reason, count(*) FROM flags GROUP BY reason ORDER BY reason"),
         quarantine_reasons=_table(query, quarantine),
-        sources=_table(query, "SELECT source, count(*) FROM annotations WHERE rev = 0 GROUP BY source ORDER BY source"),
+        sources=_less(sources, twins.sources),
     )
 
 
@@ -104,6 +109,8 @@ def glance(path: Path) -> Glance:
     try:
         with closing(sqlite3.connect(address(database), uri=True, timeout=30)) as connection:
             connection.execute("BEGIN")  # one moment for all counts
+            made = connection.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+            check_format(path, int(made[0]) if made else 0)
             runs = [run_row(row) for row in connection.execute(RUNS)]
             counts = count(lambda statement: connection.execute(statement).fetchall())
     except sqlite3.Error as e:
@@ -133,11 +140,39 @@ def writable(path: Path) -> bool:
     return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
-def _classes(query: Query) -> dict[str, int]:
+def _planted(query: Query) -> Counts:
+    """Count the planted items and their labels, where there are any."""
+    found = query("SELECT verdict, outcome IS NOT NULL, lane > '', count(*) FROM items WHERE twin > '' GROUP BY 1, 2, 3")
+    if not found:
+        return Counts()
+    verdicts = {word: sum(n for verdict, _, _, n in found if verdict == word) for word in ("accept", "review", "reject")}
+    of = "FROM items CROSS JOIN annotations ON item_id = items.id"
+    labels = "SELECT class_id, count(*) FROM items CROSS JOIN labels ON annotation_id = machine WHERE twin > '' GROUP BY class_id"
+    names = _names(query)
+    return Counts(
+        items=sum(verdicts.values()),
+        labels=_one(query, f"SELECT coalesce(sum(n), 0) {of} WHERE twin > '' AND annotations.id = machine"),
+        accepted=verdicts["accept"],
+        review=verdicts["review"],
+        rejected=verdicts["reject"],
+        decided=sum(n for _, decided, _, n in found if decided),
+        waiting=sum(n for _, _, waits, n in found if waits),
+        classes={names[class_id]: n for class_id, n in query(labels)},
+        sources=_table(query, f"SELECT source, count(*) {of} WHERE twin > '' AND rev = 0 GROUP BY source"),
+    )
+
+
+def _less(counts: dict[str, int], others: dict[str, int]) -> dict[str, int]:
+    return {name: left for name, n in counts.items() if (left := n - others.get(name, 0))}
+
+
+def _names(query: Query) -> list[str]:
     schemas = query("SELECT schema FROM runs ORDER BY id DESC LIMIT 1")
-    if not schemas:
-        return {}
-    names = list(json.loads(schemas[0][0])["classes"])
+    return list(json.loads(schemas[0][0])["classes"]) if schemas else []
+
+
+def _classes(query: Query) -> dict[str, int]:
+    names = _names(query)
     # All labels less the few that no run wrote: this reads one index, and not the annotation of every label.
     total: dict[int, int] = dict(map(tuple, query("SELECT class_id, count(*) FROM labels GROUP BY class_id ORDER BY class_id")))
     # CROSS JOIN makes SQLite begin at those few.

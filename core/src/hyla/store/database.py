@@ -17,8 +17,8 @@ from sqlalchemy.pool import QueuePool
 
 from hyla.errors import StoreError
 from hyla.store.counts import address, writable
-from hyla.store.faults import DATABASE, explain, no_project, system_errors
-from hyla.store.tables import FORMAT, meta, metadata
+from hyla.store.faults import DATABASE, FORMAT, check_format, explain, no_project, system_errors
+from hyla.store.tables import meta, metadata
 
 BUSY_SECONDS = 30.0
 
@@ -108,9 +108,7 @@ class Database:
             values = self._meta()
         if values is None:
             raise no_project(folder)
-        if (found := int(values.get("format", 0))) != FORMAT:
-            hint = "install the Hyla that wrote it, or a newer one" if found > FORMAT else "run again into a new folder: out=DIR"
-            raise StoreError(f"{folder} is a project of format {found}, and this Hyla reads format {FORMAT}", hint)
+        check_format(folder, int(values.get("format", 0)))
         return values["project"]
 
     def _meta(self) -> dict[str, str] | None:

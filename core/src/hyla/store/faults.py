@@ -9,6 +9,7 @@ from pathlib import Path
 from hyla.errors import StoreError
 
 DATABASE = "project.db"
+FORMAT = 3  # of the project folder; raised when an older Hyla could no longer read it
 
 # A part of SQLite's message -> what it means for {path}, what to do.
 _MEANINGS = (
@@ -33,6 +34,13 @@ _MEANINGS = (
 def no_project(folder: Path) -> StoreError:
     """Return the error for a folder that is no project."""
     return StoreError(f"{folder} is not a project of Hyla", "give the folder of a project: the out= of a run")
+
+
+def check_format(folder: Path, found: int) -> None:
+    """Raise StoreError if the project in `folder`, of format `found`, is of another format than this Hyla reads."""
+    if found != FORMAT:
+        hint = "install the Hyla that wrote it, or a newer one" if found > FORMAT else "run again into a new folder: out=DIR"
+        raise StoreError(f"{folder} is a project of format {found}, and this Hyla reads format {FORMAT}", hint)
 
 
 def explain(error: BaseException, path: Path) -> StoreError:

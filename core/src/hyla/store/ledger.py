@@ -209,7 +209,7 @@ class _Book:
             return seconded(before, seq, place[0], agree(first, self._labels(place[0]), self.schema))
         if ask.action == "adjudicate":
             return adjudicated(seq, place)
-        return answered(before, ask, seq, place, wants_second(held.flags), kept)
+        return answered(before, ask, seq, place, wants_second(held.flags, held.route), kept)
 
     def _bring(self, ask: Ask, given: Labels) -> tuple[int, str]:
         """Put labels that a person gave into the batch, and return their number and digest."""

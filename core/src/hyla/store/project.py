@@ -12,20 +12,22 @@ from sqlalchemy import insert, select, text, update
 
 from hyla.errors import StoreError
 from hyla.schema import Schema
-from hyla.store import counts, ledger, people, query, verify
+from hyla.store import counts, ledger, people, query, remembered, standings, verify
 from hyla.store.counts import Counts
 from hyla.store.database import Database, now
+from hyla.store.deciding import Deciding
 from hyla.store.lock import RunLock
 from hyla.store.people import Person
 from hyla.store.reviewing import Reviewing
 from hyla.store.rows import Entry, Quarantined, canonical, role_of
 from hyla.store.settings import refuse_other
+from hyla.store.standings import Scanned, Standing
 from hyla.store.tables import annotated, groups, runs
 from hyla.store.writing import add_truth, finish_group, write_entries
 from hyla.types import Flag, Record, Verdict
 
 
-class Project(Reviewing):
+class Project(Reviewing, Deciding):
     """Hold a project open: a folder with `project.db`, which one run fills while others read and decide.
 
     A context manager, to be used by several threads. Made by `create` or `open`.
@@ -179,10 +181,10 @@ class Project(Reviewing):
         """Return the items that could not be used, in the order of the scan, each with its stage and reason."""
         return query.quarantined(self._db)
 
-    def counts(self) -> Counts:
-        """Count what is there, all at one moment."""
+    def counts(self, planted: bool = False) -> Counts:
+        """Count what is there, all at one moment; with `planted`, planted copies as well, as if they were items of their own."""
         with self._db.read() as connection:
-            return counts.count(lambda statement: [tuple(row) for row in connection.execute(text(statement))])
+            return counts.count(lambda statement: [tuple(row) for row in connection.execute(text(statement))], planted)
 
     def runs(self) -> list[dict[str, Any]]:
         """Return the runs, first to last: id, started, finished, state, source, versions, provenance and timings, JSON-able."""
@@ -208,6 +210,37 @@ class Project(Reviewing):
         with self._db.read() as connection:
             found = select(annotated.c.source).distinct().where(annotated.c.source.like("truth:%"))
             return sorted(connection.scalars(found))
+
+    def standings(self) -> list[Standing]:
+        """Return of every item, in the order of the scan and at one moment, where people are with it."""
+        return standings.standings(self._db)
+
+    def scan(self) -> Iterator[Scanned]:
+        """Return every item in the order of the scan with what a lot is made of, read page by page."""
+        return standings.scan(self._db)
+
+    def flagged(self) -> Iterator[tuple[str, str, str]]:
+        """Return item id, severity and rows, as JSON, of each flag."""
+        return standings.flagged(self._db)
+
+    def machine_digests(self) -> dict[str, str]:
+        """Return item id -> digest of the machine's labels."""
+        return standings.digests(self._db)
+
+    # What is to be remembered
+
+    @property
+    def id(self) -> str:
+        """Return the id of the project, drawn when it was made."""
+        return self._db.id
+
+    def remember(self, key: str, value: Any) -> None:
+        """Keep a JSON-able value under a name, in place of what was there; no label depends on it."""
+        remembered.remember(self._db, key, value)
+
+    def recall(self, key: str) -> Any:
+        """Return what was remembered under a name, or None."""
+        return remembered.recall(self._db, key)
 
     # Labels from elsewhere
 

@@ -21,7 +21,7 @@ from hyla.errors import StoreError
 from hyla.store.asks import Decision, decision_of
 from hyla.store.database import Database
 from hyla.store.rows import Quarantined, flag_of, frame_of, item_of
-from hyla.store.tables import annotated, decisions, flags, items, labels, quarantine
+from hyla.store.tables import OWN, annotated, decisions, flags, items, labels, quarantine
 from hyla.types import Flag, Record, Verdict
 
 PAGE = 128  # records held at once
@@ -31,7 +31,7 @@ Rows = Sequence[Row[Any]]
 
 # Made once: a statement made anew for each page would leave its ids to the garbage collector.
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-_STORED = select(items.c.id).where(items.c.id.in_(_IDS))
+_STORED = select(items.c.id).where(items.c.id.in_(_IDS), OWN)
 _QUARANTINED = select(quarantine.c.item_id).where(quarantine.c.item_id.in_(_IDS))
 _FLAGS = select(flags).where(flags.c.item_id.in_(_IDS)).order_by(flags.c.id)
 
@@ -68,8 +68,8 @@ class Filter:
             found = found.where(verdict == Verdict(self.verdict).value)
         if self.group is not None:
             found = found.where(items.c.grp == self.group)
-        if self.item_id is not None:
-            found = found.where(items.c.id == self.item_id)
+        # A planted item is there by name only, for whoever reviews it.
+        found = found.where(OWN if self.item_id is None else items.c.id == self.item_id)
         if self.classes is not None or self.score is not None:
             found = found.where(self._has_label())
         return found

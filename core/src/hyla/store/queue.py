@@ -14,14 +14,16 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal_column, select, tuple_
 
 from hyla import codec
+from hyla.decide.route import Route
 from hyla.errors import StoreError
 from hyla.frame import Frame
 from hyla.schema import Schema
 from hyla.store.database import Database
 from hyla.store.held import SOME, ask_all
 from hyla.store.query import pages
+from hyla.store.routing import read_route
 from hyla.store.rows import frame_of, item_of
-from hyla.store.tables import annotated, items, labels
+from hyla.store.tables import BESIDE, annotated, items, labels
 from hyla.types import Item, Labels, Verdict
 
 FEW = 4000  # items: of fewer, looking at each is quicker than looking through all open labels of a class
@@ -29,7 +31,9 @@ FEW = 4000  # items: of fewer, looking at each is quicker than looking through a
 # items instead, the same is said in other words.
 _OPEN = labels.c.verdict == literal_column("'review'")
 _OPEN_HERE = labels.c.verdict.not_in((Verdict.ACCEPT.value, Verdict.REJECT.value))
-_HEAD = [items.c[name] for name in ("id", "uri", "grp", "idx", "kind", "meta", "size", "frame", "lane", "reason", "best")]
+_HEAD = [items.c[name] for name in ("id", "uri", "grp", "idx", "kind", "meta", "size", "frame")]
+_HEAD += [items.c[name] for name in ("lane", "reason", "best", "route", "priority")]
+_ORDER = (items.c.priority, items.c.ordinal, items.c.id)  # in which what waits is handed out
 _HEADS = select(*_HEAD).where(items.c.id.in_(SOME))
 _ANNOTATIONS: Any = bindparam("annotations", expanding=True)
 _OPEN_ROWS = select(labels.c.annotation_id, labels.c.row).where(labels.c.annotation_id.in_(_ANNOTATIONS), _OPEN_HERE)
@@ -47,7 +51,7 @@ class LaneCount:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Name an item that waits, with the `size` of its picture and the number of the labels that hold."""
+    """Name an item that waits, with the `size` of its picture, the number of the labels that hold, and what a lot asks of it."""
 
     item: Item
     lane: str
@@ -55,6 +59,7 @@ class Waiting:
     size: tuple[int, ...]
     frame: Frame
     annotation: int
+    route: Route | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,7 @@ class ClipItem:
     labels: Labels
     frame: Frame
     size: tuple[int, ...]
+    route: Route | None = None
 
 
 def lanes(database: Database) -> list[LaneCount]:
@@ -116,16 +122,16 @@ def next_items(
     groups: Collection[str],
 ) -> list[Waiting]:
     """Return the first items of a lane; see `Project.next_items`."""
-    found = select(*_HEAD).where(_in_lane(lane, reason)).order_by(items.c.ordinal, items.c.id).limit(limit)
+    found = select(*_HEAD).where(_in_lane(lane, reason)).order_by(*_ORDER).limit(limit)
     if who:
         found = found.where(*_open_to(lane, who))
     found = _less(found, without, groups)
     with database.read() as connection:
         if after is not None:
-            place = connection.execute(select(items.c.ordinal, items.c.id).where(items.c.id == after)).first()
+            place = connection.execute(select(*_ORDER).where(items.c.id == after)).first()
             if place is None:
                 raise no_item(after)
-            found = found.where(tuple_(items.c.ordinal, items.c.id) > (place.ordinal, place.id))
+            found = found.where(tuple_(*_ORDER) > tuple(place))
         return [_waiting(row) for row in connection.execute(found)]
 
 
@@ -196,13 +202,14 @@ def machine_annotation(database: Database, item_id: str) -> int:
 def clip(database: Database, group: str) -> Iterator[ClipItem]:
     """Yield the items of a group in the order of the scan, read page by page."""
     wanted = select(*_HEAD, items.c.ordinal, items.c.outcome, annotated.c.blob)
-    wanted = wanted.join_from(items, annotated, annotated.c.id == items.c.best).where(items.c.grp == group)
+    wanted = wanted.join_from(items, annotated, annotated.c.id == items.c.best).where(items.c.grp == group, BESIDE)
     for page, open_rows in pages(database, wanted, (items.c.ordinal, items.c.id), _open_rows):
         for row in page:
             opened = tuple(open_rows.get(row.best, ()))
             held = codec.unpack(row.blob)
             size, frame = _size(row.size), frame_of(row.frame)
-            yield ClipItem(item_of(row, row.id), row.best, opened, row.lane, row.outcome, held, frame, size)
+            route = read_route(row.id, row.route, row.priority)
+            yield ClipItem(item_of(row, row.id), row.best, opened, row.lane, row.outcome, held, frame, size, route)
 
 
 def _in_lane(lane: str, reason: str | None) -> ColumnElement[bool]:
@@ -222,7 +229,8 @@ def _less(found: Select[Any], without: Collection[str], groups: Collection[str])
 
 
 def _waiting(row: Any) -> Waiting:
-    return Waiting(item_of(row, row.id), row.lane, row.reason, _size(row.size), frame_of(row.frame), row.best)
+    size, frame, route = _size(row.size), frame_of(row.frame), read_route(row.id, row.route, row.priority)
+    return Waiting(item_of(row, row.id), row.lane, row.reason, size, frame, row.best, route)
 
 
 def _few(connection: Connection, reason: str) -> bool:

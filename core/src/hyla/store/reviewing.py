@@ -63,7 +63,7 @@ class Reviewing(ABC):
             open: of an edit, the rows of the new labels that somebody still has to answer. Labels that somebody called wrong or
                 doubtful stay so until an edit changes them or takes them out.
             active_ms: time that the person spent.
-            mode: single, grid, blind, or import.
+            mode: single, grid, blind, import, or simulated (a program answered from truth).
             note: to keep with it.
 
         Raises:
@@ -135,7 +135,7 @@ class Reviewing(ABC):
         after: str | None = None,
         groups: Collection[str] = (),
     ) -> list[Waiting]:
-        """Return up to `limit` items that wait in a lane, in the order of the scan.
+        """Return up to `limit` items that wait in a lane, by priority, the lowest first, then in the order of the scan.
 
         Args:
             lane: review, repair, second or adjudicate.
@@ -143,7 +143,7 @@ class Reviewing(ABC):
             limit: how many.
             without: ids to leave out.
             who: leave out what this person may not answer, or should leave to another: what they answered or were unsure about.
-            after: id of an item; only those that come later in the scan.
+            after: id of an item; only those that come later in that order.
             groups: to leave out.
         """
         return queue.next_items(self._db, lane, reason, limit, without, who, after, groups)

@@ -94,7 +94,7 @@ class Batch:
         except UnicodeEncodeError as e:  # a file name can hold bytes that are no text
             raise StageError(f"item {item.id!r} has a name or a flag that is not Unicode: {e}") from e
         row |= {"seconds": entry.seconds, "verdict": record.verdict.value, "reason": reason, "decided": None, "outcome": None}
-        row |= {"lane": first_lane(record.verdict), "answered": "", "seconded": ""}
+        row |= {"lane": first_lane(record.verdict), "answered": "", "seconded": "", "route": None, "priority": 0.0, "twin": ""}
         row["machine"], _ = self.annotate(item.id, labels, record.source, 0, run, words)
         row["best"] = row["machine"]
         self.rows["items"].append(row)

@@ -1,7 +1,8 @@
 """Declare the tables of a project, in types that SQLite and PostgreSQL share.
 
 What was said (annotations, labels, flags, decisions), and of what (items), is written once: triggers refuse to change or delete
-it. What is to happen (verdicts, the lane and the state of an item) is routing state, may change, and follows from what was said.
+it. What is to happen (verdicts, the lane and the state of an item) is routing state, may change, and follows from what was said,
+and from the route that a lot gave an item. A lot and what became of it are written once as well.
 People and their secrets come and go.
 Times are ISO 8601 in UTC; what JSON holds is text, as `hyla.store.rows.canonical` writes it, so that it can be hashed.
 """
@@ -23,10 +24,9 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     event,
+    literal_column,
     text,
 )
-
-FORMAT = 2  # of the project folder; raised when an older Hyla could no longer read it
 
 metadata = MetaData()
 Big = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only a column of type INTEGER
@@ -81,12 +81,20 @@ items = Table(
     # Who may not answer it there: who gave the standing answer or was unsure, and who gave the second opinion.
     _column("answered", String),
     _column("seconded", String),
+    _column("route", Text, null=True),  # what a lot asks of it; see routing.write_route. Null for an item that none routed
+    _column("priority", Double),  # place in the queue, the lowest first
+    _column("twin", String),  # of a planted copy with known errors, the id of the item that it is a copy of; else empty
     Index("items_in_order", "ordinal", "id"),
     Index("items_by_group", "grp", "ordinal", "id"),
     Index("items_by_verdict", "verdict", "ordinal", "id"),
-    Index("items_by_lane", "lane", "ordinal", "id"),
-    Index("items_by_reason", "lane", "reason", "ordinal", "id"),
+    Index("items_by_lane", "lane", "priority", "ordinal", "id"),
+    Index("items_by_reason", "lane", "reason", "priority", "ordinal", "id"),
+    Index("items_planted", "twin", "lane", sqlite_where=text("twin > ''"), postgresql_where=text("twin > ''")),
 )
+
+OWN = items.c.twin == ""  # holds of the items that the project is about, and not of planted ones
+PLANTED = items.c.twin > literal_column("''")  # the opposite, word for word as its index has it
+BESIDE = OWN | (items.c.grp == items.c.id)  # holds of the items of a clip; a planted frame is a clip of its own
 
 quarantine = Table(
     "quarantine",
@@ -185,6 +193,30 @@ decisions = Table(
     Index("decisions_by_person", "who", "seq"),
 )
 
+lots = Table(
+    "lots",
+    metadata,
+    _column("id", Big, key=True),
+    _column("created", String),
+    _column("settings", Text),
+    _column("digest", String),  # sha256 of what Lot.pack gives
+    _column("seed", String),  # of all chance; drawn when the digest was known
+    _column("blob", LargeBinary),  # Lot.pack, compressed with zlib
+    _column("hash", String),  # sha256 of all before but the blob
+)
+
+lot_events = Table(
+    "lot_events",
+    metadata,
+    _column("id", Big, key=True),
+    _column("lot", Big, ForeignKey("lots.id")),
+    _column("at", String),
+    _column("kind", String),
+    _column("body", Text),
+    _column("hash", String),  # sha256 of all before and of the hash of the event before it, of the lot for the first
+    Index("lot_events_in_order", "lot", "id"),
+)
+
 people = Table("people", metadata, _column("name", String, key=True), _column("role", String), _column("created", String))
 
 secrets = Table(
@@ -200,11 +232,11 @@ secrets = Table(
 
 # Columns that are routing state.
 STATE = {
-    "items": ("verdict", "reason", "decided", "outcome", "best", "lane", "answered", "seconded"),
+    "items": ("verdict", "reason", "decided", "outcome", "best", "lane", "answered", "seconded", "route", "priority"),
     "labels": ("verdict",),
 }
 
-for _table in (items, annotated, labels, flags, decisions):
+for _table in (items, annotated, labels, flags, decisions, lots, lot_events):
     _fixed = ", ".join(f'"{c.name}"' for c in _table.columns if c.name not in STATE.get(_table.name, ()))
     for _verb, _when in (("update", f"UPDATE OF {_fixed}"), ("delete", "DELETE")):
         event.listen(

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import math
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.engine import Connection
 
 from hyla import codec
+from hyla.decide.route import routed
 from hyla.errors import StageError, StoreError
 from hyla.store.answers import STATE, barred, left, words_of
 from hyla.store.asks import Decision, decision_of, genesis
 from hyla.store.database import Database
-from hyla.store.routing import first_lane, first_words, principal
+from hyla.store.lots import hash_of
+from hyla.store.routing import first_lane, first_words, principal, read_route
 from hyla.store.rows import FLAG_COLUMNS, ITEM_COLUMNS, LABEL_COLUMNS, digest_of, flag_of, label_columns, row_digest
-from hyla.store.tables import annotated, decisions, flags, items, labels
+from hyla.store.tables import PLANTED, annotated, decisions, flags, items, labels, lot_events, lots
+from hyla.store.twins import named_twins
 from hyla.types import Flag, Verdict
 
 SHOWN = 100  # problems that a report lists in words
@@ -91,6 +96,8 @@ class _Check:
             self.digests(connection)
             self.states(connection)
             self.annotations(connection)
+            self.lots(connection)
+            self.twins(connection)
 
     def file(self, connection: Connection) -> None:
         for (line,) in connection.exec_driver_sql("PRAGMA integrity_check"):
@@ -157,7 +164,8 @@ class _Check:
         judged = select(items.c.machine, flags).join_from(items, flags, flags.c.item_id == items.c.id)
         judged_rows = _Beside(connection.execute(judged.order_by(items.c.machine, flags.c.id)))
         about = (
-            select(annotated, *(items.c[name] for name in ("best", "machine", "verdict", "reason", "decided")), decisions.c.after)
+            select(annotated, *(items.c[name] for name in ("best", "machine", "verdict", "reason", "decided", "route")))
+            .add_columns(decisions.c.after)
             .outerjoin_from(annotated, items, items.c.id == annotated.c.item_id)
             .outerjoin(decisions, decisions.c.seq == items.c.decided)
             .order_by(annotated.c.id)
@@ -175,13 +183,16 @@ class _Check:
 
     def _routing(self, one: Any, words: dict[int, str], flagged: list[Flag]) -> None:
         """Compare the words of an annotation's labels, and the reason of its item, with what was said."""
-        if one.id == one.machine and one.reason != principal(flagged, one.verdict):
+        route = read_route(one.item_id, one.route)
+        if one.id == one.machine and route is not None and one.verdict != routed(range(one.n), flagged, route)[0]:
+            self.say(f"item {one.item_id!r} is sent elsewhere than its flags and its route say")
+        if one.id == one.machine and one.reason != principal(flagged, one.verdict, route):
             self.say(f"item {one.item_id!r} waits for another reason than its flags give")
         expected: dict[int, str] = {}
         if one.id == one.best and one.after is not None:
             expected = words_of(json.loads(one.after))
         elif one.id == one.best == one.machine:
-            expected = dict(enumerate(first_words(one.n, flagged, one.verdict).tolist()))
+            expected = dict(enumerate(first_words(one.n, flagged, one.verdict, route).tolist()))
         if any(word != expected.get(row, Verdict.ACCEPT) for row, word in words.items()):
             self.say(f"what waits of the labels {one.source} gave item {one.item_id!r} does not follow from what was said")
 
@@ -199,6 +210,39 @@ class _Check:
             self.say(f"{what} are {len(packed)}, and {len(rows)} rows")
         elif list(zip(*label_columns(packed), strict=True)) != rows:
             self.say(f"{what} differ from their rows")
+
+    def lots(self, connection: Connection) -> None:
+        """Compare each lot with its digest, and each with what became of it: an event holds the hash of the one before."""
+        heads: dict[int, str] = {}
+        for row in connection.execute(select(lots)):
+            about = {name: value for name, value in row._mapping.items() if name not in ("blob", "hash")}
+            try:
+                whole = sha256(zlib.decompress(row.blob)).hexdigest() == row.digest
+            except zlib.error:
+                whole = False
+            if not whole or hash_of(about) != row.hash:
+                self.say(f"lot {row.id} was changed: its digest does not fit")
+            heads[row.id] = row.hash
+        for row in connection.execute(select(lot_events).order_by(lot_events.c.id)):
+            about = {name: value for name, value in row._mapping.items() if name != "hash"}
+            if hash_of(about, heads.get(row.lot, "")) != row.hash:
+                self.say(f"event {row.id} of lot {row.lot} was changed, or one before it is missing")
+            heads[row.lot] = row.hash
+
+    def twins(self, connection: Connection) -> None:
+        """Compare the planted copies with the events that name them, and with their originals."""
+        named, original = named_twins(connection), items.alias("original")
+        alike = ("ordinal", "uri", "idx", "kind", "meta", "size", "frame")
+        found = select(items.c.id, items.c.twin, items.c.grp, original.c.grp.label("other"), original.c.twin.label("of"))
+        same = and_(*(items.c[name] == original.c[name] for name in alike))
+        found = found.add_columns(same.label("same")).outerjoin_from(items, original, original.c.id == items.c.twin)
+        for row in connection.execute(found.where(PLANTED)):
+            if named.pop(row.id, None) != row.twin:
+                self.say(f"item {row.id!r} is called a planted copy, and no lot planted it")
+            elif row.of != "" or not row.same or row.grp not in (row.other, row.id):
+                self.say(f"the planted copy {row.id!r} is not a copy of {row.twin!r}")
+        for gone in named:
+            self.say(f"the planted copy {gone!r} is gone, or called no copy any more")
 
     def digests(self, connection: Connection) -> None:
         """Compare the items and the flags with their digests."""

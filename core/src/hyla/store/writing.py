@@ -12,11 +12,11 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from hyla.decide.route import raised
+from hyla.decide.route import raised, routed
 from hyla.errors import StageError, StoreError
 from hyla.schema import Schema
 from hyla.store.database import Clash, Database, now
-from hyla.store.routing import first_lane, first_words, principal
+from hyla.store.routing import first_lane, first_words, principal, read_route
 from hyla.store.rows import Batch, Entry, Quarantined, Stored, flag_of
 from hyla.store.tables import annotated, flags, groups, items, labels, quarantine, runs
 from hyla.types import Flag, Item, Record, Verdict
@@ -73,7 +73,7 @@ def finish_group(database: Database, group: str, found: Iterable[tuple[str, Flag
 
 def _raise(connection: Connection, batch: Batch, group: str, item_id: str, new: list[Flag]) -> None:
     """Add `new` flags to an item of `group`, and raise its verdict and, while nobody decided on it, those of its labels."""
-    about = select(items.c.grp, items.c.verdict, items.c.decided, annotated.c.id, annotated.c.n)
+    about = select(items.c.grp, items.c.verdict, items.c.decided, items.c.route, annotated.c.id, annotated.c.n)
     about = about.join_from(items, annotated, annotated.c.id == items.c.machine)
     item = connection.execute(about.where(items.c.id == item_id)).first()
     if item is None or item.grp != group:
@@ -81,11 +81,12 @@ def _raise(connection: Connection, batch: Batch, group: str, item_id: str, new: 
     rows = connection.execute(select(flags).where(flags.c.item_id == item_id).order_by(flags.c.id)).all()
     batch.flag(item_id, new, known=[row.digest for row in rows])
     old, n, was = [flag_of(row) for row in rows], item.n, Verdict(item.verdict)
-    verdict = raised(was, range(n), old, new)
-    values = {"verdict": verdict.value, "reason": principal([*old, *new], verdict)}
+    route, every = read_route(item_id, item.route), [*old, *new]
+    verdict = raised(was, range(n), old, new) if route is None else routed(range(n), every, route)[0]
+    values = {"verdict": verdict.value, "reason": principal(every, verdict, route)}
     if item.decided is None:  # what somebody decided on waits where that left it
         values["lane"] = first_lane(verdict)
-        before, after = first_words(n, old, was), first_words(n, [*old, *new], verdict)
+        before, after = first_words(n, old, was, route), first_words(n, every, verdict, route)
         for row in np.flatnonzero(before != after).tolist():
             one = (labels.c.annotation_id == item.id) & (labels.c.row == row)
             connection.execute(update(labels).where(one).values(verdict=str(after[row])))

@@ -8,10 +8,11 @@ import { go, screenOf } from "../../router";
 import { ActiveTimer } from "../../timer";
 import { difference, onTop, type Draft } from "../../work/compare";
 import { Flow } from "../../work/flow";
+import { words } from "../../ui/format";
 import { question } from "../../work/question";
 import type { Key, Work } from "../../work/work";
 import { worklist } from "../../worklist";
-import { pictureOf, placeOf, words, worksOf, type Picture } from "./parts";
+import { pictureOf, placeOf, worksOf, type Picture } from "./parts";
 
 /** Somebody else changed the labels that one's own draft is about. */
 export interface Clash {

@@ -44,8 +44,3 @@ export function said({ message, hint }: ApiError): string {
   if (!hint) return message;
   return /[.!?]$/.test(message) ? `${message} ${hint}` : `${message}: ${hint}`;
 }
-
-/** Write a reason code for people. */
-export function words(code: string): string {
-  return code.replaceAll("_", " ");
-}
