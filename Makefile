@@ -8,7 +8,7 @@ MODULES := $(UI)/node_modules/.package-lock.json
 NPM := PATH=$(abspath $(BIN)):$$PATH npm --prefix $(UI)
 PAGE := core/src/hyla/review/static
 
-.PHONY: demo test lint format bench bench-review constraints clean ui ui-check wire
+.PHONY: demo test lint format bench bench-decide bench-review constraints clean ui ui-check wire
 
 demo: $(READY)
 	$(BIN)/hyla demo
@@ -48,6 +48,11 @@ $(MODULES): $(UI)/package-lock.json $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/overhead/run.py
+
+bench-decide: $(READY)
+	$(BIN)/python benchmarks/decide/labels.py $(HYLA_BENCH_LABELS)
+	$(BIN)/python benchmarks/decide/coco.py --write
+	$(BIN)/python benchmarks/decide/scale.py
 
 bench-review: $(READY)
 	$(BIN)/python benchmarks/review/run.py
