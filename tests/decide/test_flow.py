@@ -10,6 +10,7 @@ import pytest
 
 from decide_kit import TAGS, project_of, tags
 from hyla.decide.flow import Demand, NotYet, certify, look, recompute
+from hyla.decide.gather import evidence
 from hyla.decide.losses import Objects, Tags
 from hyla.decide.play import copy, play
 from hyla.decide.reviewer import Reviewer
@@ -100,8 +101,6 @@ def test_labels_changed_after_the_freeze_are_refused(street: Path, tmp_path: Pat
         copy(project, tmp_path / "copy")
     with Project.open(tmp_path / "copy") as played:
         certify(played, Demand(0.1, 0.1))
-        from hyla.decide.gather import evidence
-
         assert evidence(played, 1).number == 1
     raw(tmp_path / "copy", "UPDATE annotations SET digest = 'ff' WHERE item_id = 'item00007'", free=True)
     with (
@@ -204,3 +203,40 @@ def test_a_large_project_begins_with_a_pilot(tmp_path: Path) -> None:
     with Project.open(tmp_path / "copy") as played:
         assert certify(played, Demand(0.05)).state == "pilot"
         assert played.counts().waiting == 100
+    with Project.open(tmp_path / "copy") as played:
+        waiting = {one.item.id for one in played.next_items("review", limit=200)}
+        played.add((one for one in played.records("truth:known") if one.item.id in waiting), "human:ann")
+        step = certify(played, Demand(0.5, 0.1, strata=("site",)))
+        assert step.data["lot"] == 2, "a pilot serves whatever is asked for"
+
+
+def test_a_certificate_of_something_else_is_not_handed_out(animals: Path, tmp_path: Path) -> None:
+    with Project.open(animals) as project:
+        play(project, "known", tmp_path / "copy", SURE, Reviewer())
+    with Project.open(tmp_path / "copy") as played:
+        with pytest.raises(ConfigError, match=r"lot 1 was frozen for eps 0\.15, not 0\.3"):
+            certify(played, Demand(0.3, 1e-4))
+        certify(played, Demand(0.3, 1e-4), afresh=True)
+        assert evidence(played, 2).given_up == 1, "what the first spent of delta is told by the second"
+
+
+@pytest.mark.parametrize("seeds", [0, 200])
+def test_two_readers_answer_the_audit_and_with_seeds_all_that_is_asked(street: Path, tmp_path: Path, seeds: int) -> None:
+    with Project.open(street) as project:
+        copy(project, tmp_path / "begun")
+    with Project.open(tmp_path / "begun") as begun:
+        begun.add((one for i, one in enumerate(begun.records("truth:known")) if i < 60), "human:ann")
+        step = play(begun, "known", tmp_path / "copy", Demand(0.3, 0.1, protocol="double", seeds=seeds), Reviewer())
+    assert step.state == "issued"
+    told = step.data["certificate"]["reviewers"]
+    assert told["protocol"] == "double"
+    assert told["alpha"] == pytest.approx(1.0)
+    assert sum(kind["planted"] for kind in told["seeds"].values()) == seeds
+    with Project.open(tmp_path / "copy") as played:
+        answers = [one for one in played.decisions() if one.mode == "simulated"]
+        opinions = {one.item_id for one in answers if one.action == "opinion"}
+        first = {one.item_id for one in answers if one.action != "opinion"}
+        lot = played.lot(1)
+        drawn = {lot.id(i) for units in evidence(played, 1).draws for i in units.tolist()}
+        assert opinions >= drawn
+        assert (opinions == first) == bool(seeds)

@@ -126,7 +126,7 @@ def _arguments(verb: Callable[[str], argparse.ArgumentParser]) -> None:
     sign = with_project("certify")
     sign.add_argument("--eps", type=float, help="largest share of errors in the finished labels: 0.02")
     sign.add_argument("--replay", action="store_true", help="recompute DIR/certificate.json from what is stored, and compare")
-    sign.add_argument("--afresh", action="store_true", help="give up the lot that is open, and begin another")
+    sign.add_argument("--afresh", action="store_true", help="give up the last lot, even if certified, and begin another")
     sign.add_argument("--stop", action="store_true", help="with --early: take what the audit allows so far")
     sign.add_argument("--protocol", default="single", help="single (the default), or double: two answers on each audited picture")
     sign.add_argument("--seeds", type=int, default=0, help="known errors to plant, by which the reviewers are measured")

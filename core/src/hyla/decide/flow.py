@@ -134,7 +134,8 @@ def certify(project: Project, demand: Demand, *, afresh: bool = False, stop: boo
     Args:
         project: whose labels are to be certified.
         demand: the same each time, until it is issued.
-        afresh: give up the lot that is open, and begin another; each lot that was tested spends its own delta.
+        afresh: give up the last lot, with its certificate if it has one, and begin another. What it spent of delta is spent: the
+            next certificate says so.
         stop: of an audit that may stop early, take what it allows so far.
         seed: of all chance in a lot that is frozen now, such as dice gave in front of all; drawn if not given.
 
@@ -147,21 +148,21 @@ def certify(project: Project, demand: Demand, *, afresh: bool = False, stop: boo
     rows = project.lots()
     row = rows[-1] if rows else None
     at = phase(row) if row is not None else ""
-    if row is not None and afresh and at not in ("issued", "given up"):
+    if row is not None and afresh and at != "given up":
         project.note(row.number, "given up", {})
         at = "given up"
-    if row is None or at == "given up":
+    if row is None or at == "given up" or (at == "issued" and _uncovered(project)):
         return _begin(project, demand, seed)
-    if at == "issued":
-        return _begin(project, demand, seed) if _uncovered(project) else _issued(project, row.number)
+    if at == "pilot":  # it serves whatever is asked for
+        return _after_pilot(project, row, demand, seed)
     if row.settings["demand"] != demand.to_dict():
         asked = row.settings["demand"]
         other = [f"{name} {asked[name]!r}, not {value!r}" for name, value in demand.to_dict().items() if asked[name] != value]
         raise ConfigError(f"lot {row.number} was frozen for {'; '.join(other)}", "ask for the same, or give it up: --afresh")
     if at == "drawn":
         return _after_audit(project, row, stop)
-    if at == "pilot":
-        return _after_pilot(project, row, seed)
+    if at == "issued":
+        return _issued(project, row.number)
     return (_after_review if at == "tested" else _second_pass)(project, row)
 
 
@@ -193,8 +194,9 @@ def _pilot(project: Project, demand: Demand, found: Assembled, seed: str | None)
     return _waiting(project, "pilot", number, f"a pilot of {len(chosen)} pictures, from which the risk of each label is learned")
 
 
-def _after_pilot(project: Project, row: LotRow, seed: str | None) -> Step:
-    lot, demand = project.lot(row.number), Demand.from_dict(row.settings["demand"])
+def _after_pilot(project: Project, row: LotRow, demand: Demand, seed: str | None) -> Step:
+    """Freeze the lot once the pilot is answered."""
+    lot = project.lot(row.number)
     units = np.array(row.events[-1].body["units"], dtype=np.int64)
     _prove_answered(project, "the pilot", [lot.id(i) for i in indices(lot, units).tolist()])
     return _freeze(project, demand, _assemble(project, demand), seed)
@@ -303,7 +305,11 @@ def _refuse(project: Project, row: LotRow, found: Evidence) -> Step:
 
 def _second_pass(project: Project, row: LotRow) -> Step:
     made = Certificate.from_dict(row.events[-1].body["certificate"])
-    text = f"{made.sentence}\n  then: hyla certify {project.path} ... --protocol double --afresh"
+    text = (
+        f"{made.sentence}\n"
+        "  What helps: two readers of all that is asked (--protocol double), more planted errors (--seeds), a larger --eps;\n"
+        f"  or no --seeds, which promises agreement with the readers. Then: hyla certify {project.path} ... --afresh"
+    )
     return Step("second pass", text, {"lot": row.number, "certificate": made.to_dict()})
 
 
@@ -345,13 +351,15 @@ def _put(project: Project, number: int, lot: Lot, asked: Bools, audited: Ints, d
     clusters = np.array([groups[lot.id(i)] for i in range(len(lot.items))])
     asked_items = np.bincount(lot.item[asked], minlength=len(lot.items)) > 0
     place = priorities(value, clusters, chance, seed, asked=asked_items)
+    # What readers overlook is bounded for all that they answered: if two do it together, then everywhere, else in the audit.
+    twice = chance if not demand.seeds else np.ones(len(chance), dtype=bool)
     second = demand.protocol == "double"
     wanted = range(len(lot.items)) if only is None else set(only.tolist())
     _reopen(project, number, [standings[lot.id(i)] for i in np.flatnonzero(asked_items).tolist() if i in wanted])
     project.route(
         number,
         (
-            Route(lot.id(i), whole, rows, second and bool(chance[i]), float(place[i]))
+            Route(lot.id(i), whole, rows, second and bool(twice[i]) and (whole or bool(rows)), float(place[i]))
             for i, whole, rows in asked_by_item(lot, asked)
             if i in wanted and not lot.settled[lot.unit[i]]
         ),
@@ -395,7 +403,8 @@ def _plant(project: Project, number: int, lot: Lot, demand: Demand, seed: str) -
         for kind in (KINDS[(j + k) % len(KINDS)] for k in range(len(KINDS))):
             if (planted := plant(labels, schema, chance, kind, heads[name].size)) is not None:
                 about = {"kind": kind, "truth": annotation}
-                twins.append(Twin(name, planted, about, rows=None if apart else (), priority=chance / 16**15))
+                rows = None if apart else ()
+                twins.append(Twin(name, planted, about, True, rows, demand.protocol == "double", chance / 16**15))
                 break
     return len(project.plant(number, twins))
 

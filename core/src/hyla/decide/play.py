@@ -7,6 +7,7 @@ Each answer is marked as simulated, and so is what rests on it.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +19,7 @@ from hyla.decide.effort import Effort
 from hyla.decide.flow import Demand, NotYet, Step, certify
 from hyla.decide.losses import Loss
 from hyla.decide.reviewer import Reviewer
+from hyla.decide.route import Route
 from hyla.decide.stages import build_decide
 from hyla.errors import ConfigError
 from hyla.store import Project
@@ -92,20 +94,15 @@ class _Person:
         if some:
             routes = self.project.routes([one.item.id for one in some])
             originals = self.project.planted()
-            asks = []
-            for one in some:
-                route = routes.get(one.item.id)
-                asks.append(self._ask(one, lane, originals.get(one.item.id, one.item.id), route is None or route.whole))
+            asks = [self._ask(one, lane, originals.get(one.item.id, one.item.id), routes.get(one.item.id)) for one in some]
             self.project.decide_all(asks)
         return bool(some)
 
-    def _ask(self, one: Waiting, lane: str, known_as: str, whole: bool) -> Ask:
+    def _ask(self, one: Waiting, lane: str, known_as: str, route: Route | None) -> Ask:
         item_id = one.item.id
         state = self.project.state(item_id)
-        if lane == "second" and state["outcome"] not in ANSWERS:
-            lane, everything = "review", True  # somebody was unsure: another answers, about all of it
-        else:
-            everything = lane != "review"
+        unsure = lane == "second" and state["outcome"] not in ANSWERS
+        lane = "review" if unsure else lane  # another answers in their place, about all of it
         judged = self.project.machine_annotation(item_id) if lane in ("second", "adjudicate") else state["annotation"]
         labels = self.project.labels_of(judged)[2]
         record = self.project.record(known_as, self.truth)
@@ -113,7 +110,12 @@ class _Person:
             raise ConfigError(f"{self.truth} knows nothing of item {known_as!r}", "import a truth of all items")
         digest = sha256(f"{self.seed}:{lane}:{item_id}".encode()).digest()
         rng = np.random.default_rng(int.from_bytes(digest[:8], "little"))
-        rows = range(len(labels)) if everything else sorted(from_ranges(state["open"]))
+        rows: Sequence[int] = range(len(labels))
+        if not unsure and lane == "review":
+            rows = sorted(from_ranges(state["open"]))
+        elif not unsure and route is not None:
+            rows = route.rows
+        whole = unsure or route is None or route.whole
         answer, seconds = self.reviewer.answer(
             labels, record.labels, self.loss, self.schema, rng, rows, whole, effort=self.effort
         )

@@ -118,6 +118,7 @@ def assumptions(protocol: str, seeded: bool, mode: str) -> tuple[str, ...]:
     if seeded:
         found += [
             "An error of the machine is as easy to see as a planted one of its kind, and errors are overlooked independently.",
+            "Pictures that people answered before the freeze were looked at as well as those of the lot.",
         ]
     else:
         found.append(
