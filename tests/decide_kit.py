@@ -49,24 +49,37 @@ def project_of(
     decide: str = "objects",
 ) -> Project:
     """Return a project of `n` labelled pictures with `truth:known`; every fifth is of site b, the others of site a."""
-    rng = np.random.default_rng(seed)
     project = Project.create(path)
-    run = start(project, schema=schema)
-    machine: list[Record] = []
-    truth: list[Record] = []
-    for i in range(n):
-        said, true = make(i, rng)
-        one = replace(
-            record(f"item{i:05d}", said, flags(i)), item=Item(f"item{i:05d}", f"{i}.jpg", meta={"site": "ab"[i % 5 == 4]})
-        )
-        machine.append(one)
-        truth.append(replace(one, labels=true, flags=()))
-    for first in range(0, n, 500):
-        project.write([Stored(one, first + k, 0.0) for k, one in enumerate(machine[first : first + 500])])
-    project.finish_run(run, "finished", {})
-    project.add(truth, "truth:known")
+    more(project, range(n), make, schema, seed, flags, "known")
     if decide != "objects":
         from hyla.decide.stages import composed
 
         project.remember("decide", composed({}, (f"decide={decide}",)))
     return project
+
+
+def more(
+    project: Project,
+    numbers: range,
+    make: Make = scene,
+    schema: Schema = SCHEMA,
+    seed: int = 0,
+    flags: Callable[[int], tuple[Flag, ...]] = lambda i: (),
+    truth: str = "later",
+) -> None:
+    """Run pictures of these numbers into a project, and add what is true of them."""
+    rng = np.random.default_rng(seed)
+    run = start(project, schema=schema)
+    machine: list[Record] = []
+    known: list[Record] = []
+    for i in numbers:
+        said, true = make(i, rng)
+        item = Item(f"item{i:05d}", f"{i}.jpg", meta={"site": "ab"[i % 5 == 4]})
+        one = replace(record(item.id, said, flags(i)), item=item)
+        machine.append(one)
+        known.append(replace(one, labels=true, flags=()))
+    for first in range(0, len(machine), 500):
+        some = machine[first : first + 500]
+        project.write([Stored(one, numbers[first + k], 0.0) for k, one in enumerate(some)])
+    project.finish_run(run, "finished", {})
+    project.add(known, f"truth:{truth}")

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from decide_kit import project_of
 from hyla.decide.certificate import Certificate
 from hyla.decide.flow import Demand, certify
 from hyla.decide.simulate import simulate
@@ -23,7 +24,7 @@ from hyla.report.report import page
 from hyla.schema import Schema
 from hyla.store import Project, Stored
 from hyla.store.asks import Ask
-from hyla.types import Flag, Labels
+from hyla.types import Flag, Labels, Severity
 from sim_kit import objects
 from store_kit import CAR, PERSON, boxes, fill, record, start
 
@@ -307,3 +308,16 @@ def test_a_schema_is_all_that_a_report_needs_of_a_plugin(tmp_path: Path) -> None
         start(made, schema=schema)
         fill(made, 2, labels=boxes((0,)))
         assert json.dumps(Page(page(made)).text)
+
+
+def test_what_two_people_agree_on_is_shown(tmp_path: Path) -> None:
+    twice = (Flag("police", "face", Severity.SECOND, (), "a face"),)
+    with project_of(tmp_path / "out", 6, flags=lambda i: twice) as project:
+        assert "Do people agree?" not in report(project).read_text()
+        for one in list(project.records("model")):
+            project.decide(one.item.id, "accept", who="ann", key=f"a {one.item.id}")
+            project.decide(one.item.id, "opinion", who="ben", key=f"b {one.item.id}", labels=one.labels)
+        page = report(project).read_text()
+    assert "Do people agree?" in page
+    assert "6 pictures" in page
+    assert re.search(r"same answer</t[hd]>\s*<td[^>]*>1.000", page)

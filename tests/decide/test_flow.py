@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from decide_kit import TAGS, project_of, tags
+from decide_kit import TAGS, more, project_of, tags
+from hyla.decide import drift
 from hyla.decide.flow import Demand, NotYet, certify, look, recompute
 from hyla.decide.gather import evidence
 from hyla.decide.losses import Objects, Tags
 from hyla.decide.play import copy, play
 from hyla.decide.reviewer import Reviewer
 from hyla.errors import ConfigError, HylaError, StoreError
+from hyla.report import report
 from hyla.store import Project
-from hyla.types import Flag, Severity, Verdict
+from hyla.types import Flag, Labels, Severity, Verdict
 from store_kit import raw
 
 SURE = Demand(0.15, 1e-4)  # a claim that no run of the tests is going to see fail
@@ -240,3 +243,28 @@ def test_two_readers_answer_the_audit_and_with_seeds_all_that_is_asked(street: P
         drawn = {lot.id(i) for units in evidence(played, 1).draws for i in units.tolist()}
         assert opinions >= drawn
         assert (opinions == first) == bool(seeds)
+
+
+def test_new_pictures_are_a_lot_of_their_own_and_a_change_is_told(tmp_path: Path) -> None:
+    def worse(i: int, rng: np.random.Generator) -> tuple[Labels, Labels]:
+        said, true = tags(i, rng)
+        return (said, true) if i < 900 else (replace(said, score=said.score * 0.5, class_id=(true.class_id + (i % 2)) % 3), true)
+
+    with project_of(tmp_path / "two", 900, worse, TAGS, decide="tags") as project:
+        play(project, "known", tmp_path / "copy", SURE, Reviewer())
+    with Project.open(tmp_path / "copy") as played:
+        more(played, range(900, 1500), worse, TAGS)
+        assert certify(played, Demand(0.5, 0.1)).data["lot"] == 2
+        lot = played.lot(2)
+        assert {lot.id(i) for i in range(len(lot.items))} == {f"item{i:05d}" for i in range(900, 1500)}
+        waiting = {one.item.id for one in played.next_items("review", limit=900)}
+        played.add((one for one in played.records("truth:later") if one.item.id in waiting), "human:ann")
+        step = certify(played, Demand(0.5, 0.1))
+        assert "unlike the lot before" in step.text
+        found = drift.of_project(played)
+        assert found is not None
+        assert found.warning
+        assert [one.name for one in found.figures if one.warning] == ["scores", "losses"]
+        page = report(played).read_text()
+        assert "Like the lot before?" in page
+        assert "losses changed" in page

@@ -14,13 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hyla.decide import gather
 from hyla.errors import StageError
 from hyla.types import Floats
+
+if TYPE_CHECKING:
+    from hyla.store import Project
 
 FEWEST = 20  # values of each lot below which nothing is said
 LEAST = 0.1  # of D, 0 to 1: the largest difference between the two cumulative shares; a rule of thumb
@@ -124,6 +128,36 @@ def drift(
     why = "; ".join(f"{one.name} changed ({one.mean_before:.3f} -> {one.mean_now:.3f} on average)" for one in changed)
     silent = f"too few to tell: {', '.join(few)}" if few else "no change seen, which does not prove that there is none"
     return DriftReport(bool(changed), why or silent, tuple(figures), level)
+
+
+def of_project(project: Project) -> DriftReport | None:
+    """Compare the last two lots of a project whose audits were answered; None if there are not two.
+
+    Scores are those of all labels of a lot, losses the errors per size of what its audit drew.
+    """
+    numbers = [row.number for row in project.lots() if gather.phase(row) in ("tested", "issued", "second pass")]
+    if len(numbers) < 2:
+        return None
+    before, now = (_losses(project, number) for number in numbers[-2:])
+    scores: tuple[list[Floats], list[Floats]] = ([], [])
+    for record in project.records("model"):
+        for (items, _), side in zip((before, now), scores, strict=True):
+            if record.item.id in items:
+                side.append(record.labels.score)
+    sides = [
+        {"scores": np.concatenate([*side, np.zeros(0)]), "losses": losses}
+        for side, (_, losses) in zip(scores, (before, now), strict=True)
+    ]
+    return drift(*sides)
+
+
+def _losses(project: Project, number: int) -> tuple[set[str], Floats]:
+    """Return the items of a lot, and the errors per size of each unit that its audit drew."""
+    found = gather.evidence(project, number)
+    lot = found.lot
+    errors = np.bincount(lot.ask_unit, np.nan_to_num(found.wrong), len(lot)) / lot.size
+    drawn = np.concatenate([*found.draws, np.zeros(0, dtype=np.int64)])
+    return {lot.id(i) for i in range(len(lot.items))}, np.asarray(errors[drawn])
 
 
 def _compared(name: str, before: Floats, now: Floats, losses: bool, level: float, least: float) -> Channel:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hyla.decide import replay
+from hyla.decide import drift, replay
 from hyla.decide.assemble import Assembled, assemble
 from hyla.decide.certificate import Certificate, Evidence, issue, tests
 from hyla.decide.drawing import draw, drawable, orders, route
@@ -253,11 +253,15 @@ def _after_audit(project: Project, row: LotRow, stop: bool) -> Step:
     project.note(row.number, "tested", {"cuts": [one.cut for one in tested], "head": found.head})
     asked = route(lot, [one.cut for one in tested], found.draws)
     _put(project, row.number, lot, asked, audited, demand)
+    changed = drift.of_project(project)
+    warning = f"\n\nunlike the lot before: {changed}" if changed is not None and changed.warning else ""
     left = int((asked & np.isnan(found.wrong)).sum())
     if not left:
-        return _issue(project, row.number)
+        step = _issue(project, row.number)
+        return replace(step, text=step.text + warning)
     kept = sum(one.accepted for one in tested)
-    return _waiting(project, "review", row.number, f"the audit was tested: {kept} labels and pictures need no person, {left} do")
+    text = f"the audit was tested: {kept} labels and pictures need no person, {left} do{warning}"
+    return _waiting(project, "review", row.number, text)
 
 
 def _after_review(project: Project, row: LotRow) -> Step:

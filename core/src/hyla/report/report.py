@@ -12,6 +12,7 @@ from hyla.decide.certificate import Certificate
 from hyla.decide.wording import FILTERS, duration, percent
 from hyla.report import sections
 from hyla.report.groups import subgroups
+from hyla.report.people import agreeing, drifting
 from hyla.types import Verdict
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def page(project: Project) -> str:
         subgroups(project),
         *sections.decisions(project),
         sections.waiting(project),
+        *(one for one in (agreeing(project), drifting(project)) if one is not None),
     ]
     room = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     room.filters.update(FILTERS)
