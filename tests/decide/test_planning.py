@@ -13,7 +13,8 @@ from hyla.decide import outlook, threshold
 from hyla.decide.bounds import hypergeometric_p, most_found, zero_defect
 from hyla.decide.drawing import draw, orders, route
 from hyla.decide.lot import Lot
-from hyla.decide.planning import Plan, duration, plan
+from hyla.decide.planning import Plan, plan
+from hyla.decide.wording import duration
 from hyla.errors import ConfigError
 from hyla.types import Floats
 
@@ -229,7 +230,9 @@ def test_the_table_says_what_is_saved() -> None:
     assert [line.split()[0] for line in alone[2:]] == ["units", "all"]
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(0, "0 s"), (89, "89 s"), (600, "10 min"), (9000, "2.5 h"), (7.2e6, "2,000 h")])
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0, "0 s"), (42, "42 s"), (600, "10 min"), (9000, "2 h 30 min"), (7.2e6, "2,000 h 0 min")]
+)
 def test_times_read_as_people_say_them(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 

@@ -16,6 +16,7 @@ from hyla.decide.bounds import zero_defect
 from hyla.decide.drawing import drawable, orders
 from hyla.decide.lot import Lot
 from hyla.decide.outlook import MODES, Curve, Outlook, best, least_draws, smallest_eps
+from hyla.decide.wording import duration
 from hyla.errors import ConfigError
 from hyla.types import Bools, Floats, Ints
 
@@ -263,9 +264,9 @@ def _why(curve: Curve, eps: float, delta: float, most: float, least: float) -> s
     would = f"--eps {_round_up(least):g} would do" if least < 1 else "no eps would do"
     if needed > draws:
         return (
-            f"too few units for an audit, so everything is asked: eps {eps:g} takes at least {needed:,} audited, all without an "
-            f"error, and {most:.0%} of {curve.drawable:,} units is {draws:,}. {would}, or merge it with others to about "
-            f"{int(np.ceil(zero_defect(eps, delta) / most)):,} units."
+            f"too few units for an audit, so everything is asked, which takes {duration(curve.all_seconds)}: "
+            f"eps {eps:g} takes at least {needed:,} audited, all without an error, and {most:.0%} of {curve.drawable:,} units is "
+            f"{draws:,}. {would}, or merge it with others to about {int(np.ceil(zero_defect(eps, delta) / most)):,} units."
         )
     return (
         f"the machine is expected to be wrong too often for eps {eps:g}, so everything is asked, which takes "
@@ -277,12 +278,3 @@ def _round_up(eps: float) -> float:
     """Return eps with two digits that say something, never below itself."""
     unit = 10.0 ** (np.floor(np.log10(eps)) - 1)
     return float(np.round(np.ceil(eps / unit - 1e-9) * unit, 12))
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it: 40 s, 12 min, 3.5 h."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 100 * 3600 else f"{seconds / 3600:,.0f} h"
