@@ -21,8 +21,11 @@ import numpy as np
 import gallery_scenes as scenes
 from hyla import Flag, Image, Item, Kind, Labels, Loader, Model, PatientFrame, Rule, Severity, VideoFrame, hookimpl
 from hyla.errors import ConfigError
+from hyla.geometry import decode, encode
 from hyla.images import inside, read_image
 from hyla.types import item_id
+
+RUBBED = 4
 
 
 class Gallery(Loader):
@@ -126,6 +129,20 @@ class Oracle(Model):
             attributes=attributes,
             evidence={"margin": np.round(np.array(scores) / 2, 3)},
         )
+
+    @hookimpl
+    def refine(self, image, class_id, clicks, mask):
+        """Add what was drawn under each click inside to the mask, and cut a square of RUBBED pixels around each outside."""
+        drawn = [decode(shape) for _, kind, shape, *_ in scenes.scene(image.item) if kind == Kind.MASK]
+        found = np.zeros(image.size, bool) if mask is None else decode(mask)
+        volume = found.reshape(-1, *image.size[-2:])
+        for z, y, x in ((c.z, int(c.y), int(c.x)) for c in clicks if c.inside):
+            for one in drawn:
+                if one.reshape(volume.shape)[z, y, x]:
+                    found |= one
+        for z, y, x in ((c.z, int(c.y), int(c.x)) for c in clicks if not c.inside):
+            volume[z, max(0, y - RUBBED) : y + RUBBED, max(0, x - RUBBED) : x + RUBBED] = False
+        return encode(found) if found.any() else None
 
     @hookimpl
     def provenance(self):

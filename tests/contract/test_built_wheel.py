@@ -24,6 +24,10 @@ def pip(*words: str | Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+PLUGINS = sorted(path.name for path in (ROOT / "plugins").iterdir() if (path / "pyproject.toml").is_file())
+PACKAGES = {"hyla": "core", **{f"hyla_{name}": f"plugins/{name}" for name in PLUGINS}}
+
+
 def build(project: Path, to: Path) -> Path:
     pip("wheel", *OFFLINE, "--no-build-isolation", "--wheel-dir", to, project)
     (wheel,) = to.glob("*.whl")
@@ -33,7 +37,7 @@ def build(project: Path, to: Path) -> Path:
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("wheels")
-    return {name: build(ROOT / path, folder / name) for name, path in (("hyla", "core"), ("hyla_driving", "plugins/driving"))}
+    return {name: build(ROOT / path, folder / name) for name, path in PACKAGES.items()}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +57,7 @@ def hyla(site: Path, *words: str | Path, cwd: Path | None = None, status: int = 
     return done.stdout
 
 
-@pytest.mark.parametrize("package", ["hyla", "hyla_driving"])
+@pytest.mark.parametrize("package", PACKAGES)
 def test_a_wheel_holds_every_file_of_its_package_and_nothing_else(wheels: dict[str, Path], package: str) -> None:
     home = next(ROOT.glob(f"*/src/{package}"), None) or next(ROOT.glob(f"plugins/*/src/{package}"))
     there = {p.relative_to(home.parent).as_posix() for p in home.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
@@ -64,7 +68,8 @@ def test_a_wheel_holds_every_file_of_its_package_and_nothing_else(wheels: dict[s
 
 
 def test_a_wheel_names_its_licence_its_entry_points_and_its_command(wheels: dict[str, Path]) -> None:
-    for package, expected in (("hyla", "hyla = hyla.cli:main"), ("hyla_driving", "driving = hyla_driving")):
+    plugins = {f"hyla_{name}": f"{name} = hyla_{name}" for name in PLUGINS}
+    for package, expected in {"hyla": "hyla = hyla.cli:main", **plugins}.items():
         with zipfile.ZipFile(wheels[package]) as wheel:
             read = {name.rpartition("/")[2]: wheel.read(name).decode() for name in wheel.namelist() if ".dist-info/" in name}
         assert expected in read["entry_points.txt"]
@@ -72,13 +77,13 @@ def test_a_wheel_names_its_licence_its_entry_points_and_its_command(wheels: dict
 
 
 def test_what_was_installed_from_wheels_offers_its_presets(site: Path, tmp_path: Path) -> None:
-    code = "import hyla, hyla_driving; print(hyla.__file__, hyla_driving.__file__)"
+    code = f"import {', '.join(PACKAGES)}; print({', '.join(f'{name}.__file__' for name in PACKAGES)})"
     found = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True, check=True
     )
     assert all(path.startswith(str(site)) for path in found.stdout.split())
     presets = {p["preset"]: p["distribution"] for p in json.loads(hyla(site, "presets", "--json", cwd=tmp_path))}
-    assert presets["driving"] == "hyla-driving"
+    assert {name: presets[name] for name in PLUGINS} == {name: f"hyla-{name}" for name in PLUGINS}
     assert presets["blank"] == "hyla"
 
 

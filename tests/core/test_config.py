@@ -62,6 +62,12 @@ def test_a_preset_overrides_core_and_the_user_overrides_the_preset(road: Install
     assert (changed.preset, changed.batch, changed.default, changed.engine["workers"]) == ("road", 4, "review", 0)
 
 
+def test_when_two_people_agree_is_no_matter_of_the_labels(road: Install) -> None:
+    run = hyla.compose("road", source="x", agree_iou=0.667)
+    assert run.agree_iou == 0.667
+    assert run.settings() == hyla.compose("road", source="x").settings()
+
+
 def test_a_rule_can_be_taken_out(road: Install) -> None:
     assert hyla.compose("road", "~rules.tall", source="x").rules == {}
 
@@ -273,7 +279,13 @@ def test_a_value_of_the_wrong_type_is_refused(road: Install, word: str, said: st
 
 
 @pytest.mark.parametrize(
-    ("word", "said"), [("batch=0", "batch is 0"), ("workers=-1", "workers is -1"), ("default=maybe", "accept, review")]
+    ("word", "said"),
+    [
+        ("batch=0", "batch is 0"),
+        ("workers=-1", "workers is -1"),
+        ("default=maybe", "accept, review"),
+        ("agree_iou=0", "agree_iou is 0"),
+    ],
 )
 def test_a_value_out_of_range_is_refused(road: Install, word: str, said: str) -> None:
     assert said in refused("road", word)

@@ -185,3 +185,16 @@ def test_opinions_of_one_batch(project: Project) -> None:
     assert held(project, ITEM) == DONE
     assert held(project, "item00001") == DIFFER
     assert offered(project, "adjudicate", "ann", "bob", "cid") == [False, False, True]
+
+
+def test_how_much_must_overlap_to_agree_is_remembered_of_the_project(project: Project, say) -> None:
+    assert project.agree_iou == 0.5
+    project.remember("agree_iou", 0.9)
+    assert project.agree_iou == 0.9
+    say("ann", "edit", MINE)
+    assert say("ben", "opinion", NEAR)[0] == "adjudicate", "an overlap of 0.74 is not enough any more"
+    project.remember("agree_iou", 0.7)
+    assert held(project, ITEM)[0] == "adjudicate", "what was compared stays as it is"
+    (last,) = [one.seq for one in project.decisions(ITEM) if one.action == "opinion"]
+    say("ben", "undo", undoes=last)
+    assert say("ben", "opinion", NEAR)[0] == ""

@@ -54,7 +54,7 @@ def test_the_error_names_places_and_near_names(folder, tmp_path, monkeypatch):
     text = str(caught.value)
     assert f"model needs weights 'yolo8n.pt': no such file in {folder}, {tmp_path}" in text
     assert caught.value.choices == ["yolov8n.pt", "yolov8s.pt"]
-    assert "model=embedded runs without weights" in text
+    assert "choose a model= that needs none" in text
 
 
 def test_the_error_says_when_no_folder_is_known(folder):

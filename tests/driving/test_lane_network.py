@@ -144,7 +144,7 @@ def test_missing_or_wrong_files_are_named(tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="no such file") as caught:
         LaneNetwork("lane.onnx", weights_dir=str(tmp_path))
     assert "model needs weights 'lane.onnx'" in str(caught.value)
-    assert "model=embedded runs without weights" in str(caught.value)
+    assert "choose a model= that needs none" in str(caught.value)
     for name in ("broken.onnx", "broken.ts"):
         (tmp_path / name).write_bytes(b"not a network")
         with pytest.raises(ConfigError, match="can't be loaded"):

@@ -76,7 +76,7 @@ def test_each_screen_lists_its_keys(serve: Callable[..., Served], visit: Callabl
     open_volume(page, *ids(here.project, "volume").values())
     found = listed(sheet(page))
     assert list(found) == ["Volume", "Labels", "Everywhere"]
-    assert found["Volume"]["Window preset"] == list("123456")
+    assert found["Volume"]["Window preset"] == list("1234567")
 
 
 def test_a_key_is_changed_used_taken_and_given_back(serve: Callable[..., Served], visit: Callable[..., Page]) -> None:

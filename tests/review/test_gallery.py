@@ -54,7 +54,7 @@ def test_one_track_changes_its_identity_half_way_and_is_flagged_there(project):
 
 
 def test_pixels_can_be_read_again_but_for_what_is_broken(project):
-    pictures = Pictures(project)
+    pictures = Pictures.of(project)
     for record in project.records():
         if record.item.meta["made"] == "broken":
             with pytest.raises(BadItem, match="broken-0000"):
@@ -68,7 +68,7 @@ def test_pixels_can_be_read_again_but_for_what_is_broken(project):
 
 def test_the_phantom_is_unlike_in_every_direction(project):
     record = next(r for r in project.records() if r.item.meta["made"] == "volume")
-    voxels = Pictures(project).load(record.item).pixels
+    voxels = Pictures.of(project).load(record.item).pixels
     assert voxels.shape == VOLUME
     for axis in range(3):
         assert (abs(voxels.astype(int) - np.flip(voxels, axis)) > 60).mean() > 0.02

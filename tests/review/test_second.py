@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import hyla
+from hyla.geometry import decode, encode
+from hyla.store import Project
+from hyla.types import Rle
 from review_kit import LOW, SCORE, TWICE, Room, code, label, waiting
 
 SHIFTED = [131, 55, 177, 91]
@@ -206,3 +212,28 @@ def test_an_adjudication_sent_again_is_one(asked: Room) -> None:
     first = ada.post("/decisions", body, "key")
     assert first.status_code == 200
     assert ada.post("/decisions", body, "key").json() == first.json()
+
+
+@pytest.mark.parametrize(("bound", "lane"), [(0.5, ""), (0.667, "adjudicate")])
+def test_masks_of_a_dice_below_the_bound_of_the_run_go_to_an_adjudicator(
+    gallery: Any, tmp_path: Path, bound: float, lane: str
+) -> None:
+    """A blob that was cut to 0.6 of itself: an IoU of 0.6, a Dice of 0.75."""
+    source, out = tmp_path / "four.gallery", tmp_path / "out"
+    source.write_text("photo 4 9\n")  # the last one is flagged for a second reader
+    for least in (0.5, bound):  # a run may go on with another bound
+        hyla.run(hyla.compose("gallery", source=str(source), out=str(out), progress=False, agree_iou=least))
+    with Project.open(out) as project:
+        assert project.agree_iou == bound
+        room = Room(project)
+        *_, record = project.records()
+        item = record.item.id
+        room.person("ann").done(item, "accept")
+        assert project.state(item)["lane"] == "second"
+        ((row, whole),) = ((i, decode(shape)) for i, shape in enumerate(record.labels.shape) if isinstance(shape, Rle))
+        flat = whole.ravel().copy()
+        flat[np.flatnonzero(flat)[round(0.6 * flat.sum()) :]] = False
+        cut = encode(flat.reshape(whole.shape))
+        shape = {"size": list(cut.size), "counts": cut.counts.decode()}
+        put = {str(row): {"class": "blob", "kind": "mask", "box": [0, 0, 1, 1], "shape": shape}}
+        assert room.person("ben").done(item, "opinion", changes={"put": put})["state"]["lane"] == lane

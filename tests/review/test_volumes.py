@@ -84,6 +84,25 @@ def test_what_is_said_of_a_volume(project):
     assert (blind.strip_of, set(blind.strip)) == ("area", {0.0})
 
 
+def test_a_model_writes_the_uncertainty_of_slices_as_text():
+    listed = volumes.prepare(image(np.zeros((3, 6, 7), np.int16), slice_uncertainty=[1, 2, 3]))
+    bare = volumes.prepare(image(np.zeros((3, 6, 7), np.int16)))
+    told = lambda text: Labels.empty({"slice_uncertainty": text})  # noqa: E731
+    for volume in (listed, bare):
+        assert volumes.strip(volume, told("0.5 1e-3  0\n")) == ([0.5, 0.001, 0.0], "uncertainty")
+    for wrong in ("0.5 1", "0.5 1 x", "0.5 1 nan", "0.5 1 inf", "", 3, None, {"a": 1}):
+        assert volumes.strip(listed, told(wrong)) == ([1.0, 2.0, 3.0], "uncertainty"), wrong
+        assert volumes.strip(bare, told(wrong)) == ([0.0, 0.0, 0.0], "area"), wrong
+
+
+def test_blind_nothing_tells_of_the_uncertainty(project):
+    record = next(project.records())
+    record.labels.context["slice_uncertainty"] = " ".join(["0.7312"] * record.size[0])
+    media = Media(project)
+    assert media.describe(record).slices.strip == [0.7312] * record.size[0]
+    assert "7312" not in media.describe(record, blind=True).model_dump_json()
+
+
 def test_without_uncertainty_the_strip_counts_labelled_voxels():
     masks = np.random.default_rng(0).random((2, 5, 6, 7)) < 0.3
     labels = Labels.of([0, 0, 0], np.zeros((3, 4)), kind=[7 - 1, 6, 1], shape=[encode(masks[0]), encode(masks[1]), None])

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hyla.loop import run as run
     from hyla.schema import Schema as Schema
     from hyla.store import Project as Project
+    from hyla.types import Click as Click
     from hyla.types import Flag as Flag
     from hyla.types import Image as Image
     from hyla.types import Item as Item
@@ -49,7 +50,7 @@ _HOME = {
     "loop": ("run",),
     "schema": ("Schema",),
     "store": ("Project",),
-    "types": ("Flag", "Image", "Item", "Kind", "Labels", "Record", "Rle", "Severity", "Verdict", "item_id"),
+    "types": ("Click", "Flag", "Image", "Item", "Kind", "Labels", "Record", "Rle", "Severity", "Verdict", "item_id"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 __all__ = sorted(_MODULE)

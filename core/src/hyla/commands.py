@@ -14,6 +14,7 @@ from hyla.errors import ConfigError
 if TYPE_CHECKING:
     from hyla.decide.assemble import Assembled
     from hyla.decide.flow import Demand
+    from hyla.hooks import Format
     from hyla.store import Project
 
 PLANNED = (0.01, 0.02, 0.05, 0.1)  # errors that `hyla plan` looks at where none is given
@@ -203,12 +204,7 @@ def export(given: Namespace) -> Answer:
             raise ConfigError(f"export needs {word}", "hyla export DIR --format coco --to FOLDER", formats.offered())
     with _open(given.project) as project:
         schema = project.schema()
-        loss = (
-            formats.get(given.format, schema=schema, **_settings(given.setting)).export(
-                project.records(source=given.source), schema, given.to
-            )
-            or {}
-        )
+        loss = _format(project, given).export(project.records(source=given.source), schema, given.to) or {}
     return Answer(
         {"format": given.format, "to": str(given.to), "loss": loss}, f"{given.to}: {formats.describe(given.format, loss)}"
     )
@@ -216,7 +212,6 @@ def export(given: Namespace) -> Answer:
 
 def import_(given: Namespace) -> Answer:
     """Read labels made elsewhere into the project, beside the machine's."""
-    from hyla import formats
     from hyla.evaluate import match_items
 
     role = f"truth:{given.format}" if given.role == "truth" else given.role
@@ -226,7 +221,7 @@ def import_(given: Namespace) -> Answer:
         raise ConfigError(f"there is no {given.path}", "give the file or folder that holds the labels: --from PATH")
     with _open(given.project) as project:
         schema = project.schema()
-        records = formats.get(given.format, schema=schema, **_settings(given.setting)).read(given.path, schema)
+        records = _format(project, given).read(given.path, schema)
         if records is None:
             raise ConfigError(f"format {given.format!r} can be written but not read")
         matched = match_items(records, project)
@@ -286,6 +281,16 @@ def with_sample() -> list[str]:
     return [
         name for name, (plugin, _) in sorted(offered.items()) if plugin.name == name and find_spec(f"{plugin.package}.sample")
     ]
+
+
+def _format(project: Project, given: Namespace) -> Format:
+    """Return the format that a verb names, with the pictures of the project for one that asks for them."""
+    from hyla import formats
+    from hyla.pictures import Pictures
+
+    schema = project.schema()
+    pictures = Pictures(project.source(), project.settings()["loader"], schema, project)
+    return formats.get(given.format, schema=schema, pictures=pictures, **_settings(given.setting))
 
 
 def _open(path: Path) -> Project:

@@ -24,7 +24,20 @@ from hyla.errors import ConfigError, did_you_mean
 
 # What may differ between two runs of one project without changing a label: where and how fast the work is done, how it is judged.
 OPERATIONAL = frozenset(
-    {"out", "batch", "workers", "progress", "device", "threads", "weights_dir", "engine", "retry", "export", "decide"}
+    {
+        "out",
+        "batch",
+        "workers",
+        "progress",
+        "device",
+        "threads",
+        "weights_dir",
+        "engine",
+        "retry",
+        "export",
+        "decide",
+        "agree_iou",
+    }
 )
 
 
@@ -44,6 +57,8 @@ class Run:
         retry: try the quarantined items of an earlier run again.
         progress: show the progress bar.
         weights_dir: folder in which weights are found by name.
+        agree_iou: overlap, above 0 to 1, from which two people's areas count as the same; else an adjudicator is asked. A Dice of
+            d is an overlap of d / (2 - d).
         schema: what may be annotated; see hyla.schema.
         loader, model, rules, export, engine: the stages.
         decide: what an error is, how likely, and how long people take; see hyla.decide.stages.
@@ -60,6 +75,7 @@ class Run:
     retry: bool = False
     progress: bool = True
     weights_dir: str | None = None
+    agree_iou: float = 0.5
     schema: dict[str, Any] = field(default_factory=dict)
     loader: Any = MISSING
     model: Any = MISSING
@@ -164,6 +180,8 @@ def finish(cfg: DictConfig, preset: str) -> Run:
         raise ConfigError(f"batch is {run.batch}", "give at least 1")
     if run.workers < 0:
         raise ConfigError(f"workers is {run.workers}", "give 0 for one per core, or a number of threads")
+    if not 0 < run.agree_iou <= 1:
+        raise ConfigError(f"agree_iou is {run.agree_iou}", "give an overlap above 0, to 1: 0.5, or 0.667 for a Dice of 0.8")
     if run.default not in ("accept", "review"):
         raise ConfigError(f"default is {run.default!r}", choices=("accept", "review"))
     return run

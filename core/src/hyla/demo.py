@@ -24,7 +24,6 @@ from hyla.store import Project
 
 EPS = 0.1  # errors that the simulated certificate allows
 DEMO_ARMS = ("review-all", "random", "entropy", "hyla", "oracle")
-MODEL = "model=embedded"  # every plugin offers a model of this name that needs no weights
 SHEET = (3, 2)  # pictures across and down on the sheet that is shown
 
 
@@ -43,7 +42,7 @@ def demo(preset: str, to: Path) -> Answer:
         raise ConfigError(f"{package} makes no sample", f"hyla run preset={preset} source=YOUR-DATA") from error
     source = sample.write(to / f"{preset}-sample")
     out = to / preset
-    summary = run(config.compose(preset, MODEL, source=str(source), out=str(out)))
+    summary = run(config.compose(preset, *getattr(sample, "OVERRIDES", ()), source=str(source), out=str(out)))
     with Project.open(out) as project:
         if not project.truths():
             truth = formats.get("jsonl", schema=project.schema()).read(Path(source).parent / "truth.jsonl", project.schema())
@@ -55,13 +54,14 @@ def demo(preset: str, to: Path) -> Answer:
         compared = simulate_project(project, "sample", EPS, arms=DEMO_ARMS, repetitions=5)
         compared.write(out)
         step = _played(project, to / f"{preset}-simulated")
-    compared.write(to / f"{preset}-simulated")
-    with Project.open(to / f"{preset}-simulated") as played:
+    copy = to / f"{preset}-simulated"
+    compared.write(copy)
+    with Project.open(copy) as played:
         page = report(played)
     text = [
         f"{preset}: labelled its own sample with no weights, network or GPU",
         str(summary),
-        "against the truth of the sample, which a program drew: the figures say that all works, not how good it is on a road",
+        "against the truth of the sample, which a program drew: the figures say that all works, not how good it is in the field",
         _brief(found),
         f"pictures: {sheet}",
         f"with your own data: hyla run preset={preset} source=YOUR-DATA   then: hyla export DIR --format coco --to labels",
@@ -69,22 +69,30 @@ def demo(preset: str, to: Path) -> Answer:
         "with a program that answers from the truth in a person's place (so what follows is SIMULATED):",
         str(compared),
         "",
-        step.text,
-        *_unseen(step),
+        *([step] if isinstance(step, str) else [step.text, *_unseen(step)]),
         f"on one page: {page}",
         "",
         f"decide yourself what a person must decide, in the browser: hyla review {out}",
     ]
     return Answer(
-        {"summary": asdict(summary), "evaluation": found.to_dict(), "sheet": str(sheet), "step": step.data, "report": str(page)},
+        {
+            "summary": asdict(summary),
+            "evaluation": found.to_dict(),
+            "sheet": str(sheet),
+            "step": step.data if isinstance(step, Step) else None,
+            "report": str(page),
+        },
         "\n".join(text),
     )
 
 
-def _played(project: Project, to: Path) -> Step:
-    """Certify a copy of the project with simulated answers; one of an earlier demo goes."""
+def _played(project: Project, to: Path) -> Step | str:
+    """Certify a copy of the project with simulated answers, or say why there is no certificate; one of an earlier demo goes."""
     shutil.rmtree(to, ignore_errors=True)
-    return play(project, "sample", to, Demand(EPS), Reviewer())
+    try:
+        return play(project, "sample", to, Demand(EPS), Reviewer())
+    except ConfigError as error:
+        return f"no certificate: {error.what}"
 
 
 def _unseen(step: Step) -> list[str]:
@@ -107,6 +115,9 @@ def _brief(found: Evaluation) -> str:
         lines.append(f"  {name}: " + "   ".join(some) + (f"   not looked for, or not found: {', '.join(none)}" if none else ""))
     if found.lines:
         lines.append(f"  lines: precision {found.lines.precision}   recall {found.lines.recall}")
+    lines += [f"  {name}: {one}" for name, one in found.volumes.items() if one.predicted]
+    if lost := [name for name, one in found.volumes.items() if not one.predicted]:
+        lines.append(f"  not looked for, or not found: {', '.join(lost)}")
     return "\n".join(lines)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from hyla.errors import ConfigError, StageError
 from hyla.hooks import Model, hookimpl
-from hyla.types import Image, Labels
+from hyla.types import Click, Image, Labels, Rle
 
 
 class Ensemble(Model):
@@ -59,6 +59,15 @@ class Ensemble(Model):
         for member in self.members.values():
             if hasattr(member, "forget"):
                 member.forget(group)
+
+    @hookimpl
+    def refine(self, image: Image, class_id: int, clicks: Sequence[Click], mask: Rle | None) -> Rle | None:
+        """Return the mask of the first member, in the order in which they are named, that has an answer."""
+        for member in self.members.values():
+            found = member.refine(image, class_id, clicks, mask) if hasattr(member, "refine") else None
+            if found is not None:
+                return found
+        return None
 
     @hookimpl
     def provenance(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Measure labels against truth: average precision of boxes, masks and keypoints, precision and recall by score, lines, tags.
+"""Measure labels against truth: average precision, precision and recall by score, Dice of volumes, lines, tags.
 
 No figure stands without its n and its 95 % interval. The interval of an average precision is over images; that of a share
 (precision, recall, right tags) is Wilson's, which takes the labels as independent: those of one picture rarely are, so that it is
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hyla import average_precision as ap
+from hyla.dice import Masks, Overlap, overlaps, volumes_of
 from hyla.errors import ConfigError, FormatError, StageError
 from hyla.formats import picture
 from hyla.formats.segments import areas, rle_of
@@ -114,6 +115,7 @@ class Evaluation:
         parts: boxes, masks and keypoints, where both sides have any.
         tags: share of images with tags whose best tag is one of them, where there are any.
         lines: where the truth has any.
+        volumes: class name -> how its masks of volumes agree; a class counts as itself, whatever is folded.
     """
 
     images: int
@@ -122,6 +124,7 @@ class Evaluation:
     parts: dict[str, Part] = field(default_factory=dict)
     tags: Figure | None = None
     lines: LineFigures | None = None
+    volumes: dict[str, Overlap] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON-able values."""
@@ -141,6 +144,10 @@ class Evaluation:
         if self.lines:
             f1 = "-" if self.lines.f1 is None else f"{self.lines.f1:.3f}"
             lines += ["", f"lines: precision {self.lines.precision}  recall {self.lines.recall}  F1 {f1}  (CULane, IoU 0.5)"]
+        if self.volumes:
+            width = max(map(len, self.volumes))
+            lines += ["", f"volumes; intervals over {self.samples} draws of the volumes"]
+            lines += [f"  {name:<{width}}  {one}" for name, one in self.volumes.items()]
         return "\n".join(lines)
 
 
@@ -201,7 +208,9 @@ def evaluate(
             found = [ap.average(a, b, images, kind, evaluator, n) for a, b, n in groups]
             parts[name] = _part(found, schema, len(images), samples, seed, sorted(scores))
     tags, lines = _tags(sides[0].tags, sides[1].tags), _lines(sides[0].lines, sides[1].lines, images)
-    return Evaluation(len(images), len(images) - len(seen), samples, parts, tags, lines)
+    volumes = overlaps(sides[0].volumes, sides[1].volumes, samples, seed)
+    named = {schema.names[c]: one for c, one in volumes.items()}
+    return Evaluation(len(images), len(images) - len(seen), samples, parts, tags, lines, named)
 
 
 def project_evaluate(project: Project, truth: str | None = None, **settings: Any) -> Evaluation:
@@ -313,10 +322,13 @@ class _Side:
         self.lines: dict[int, list[Floats]] = {}
         self.annotations: dict[str, list[dict[str, Any]]] = {name: [] for name in KINDS}
         self.tags: dict[int, list[tuple[float, int]]] = {}
+        self.volumes: dict[int, Masks] = {}
 
     def add(self, one: Record, image: Mapping[str, Any]) -> None:
         labels = replace(one.labels, class_id=self._counts_as[one.labels.class_id])
         tags = labels.kind == Kind.TAG
+        if volumes := volumes_of(one.labels):
+            self.volumes[image["id"]] = volumes
         if (lines := labels.kind == Kind.POLYLINE).any():
             surest = np.argsort(-labels.score[lines], kind="stable")
             self.lines[image["id"]] = list(labels.shape[lines][surest])

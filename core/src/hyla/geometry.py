@@ -139,7 +139,7 @@ def shape_iou(kind: Kind | int, a: Sequence[Any], b: Sequence[Any]) -> Floats:
     if kind == Kind.MASK:
         if len(sizes := {one.size for one in (*a, *b)}) > 1:
             raise StageError(f"masks of different sizes can't be compared: {sorted(sizes)}")
-        return np.asarray(coco.iou([_coco(m) for m in a], [_coco(m) for m in b], [False] * len(b)))
+        return np.asarray(coco.iou([coco_rle(m) for m in a], [coco_rle(m) for m in b], [False] * len(b)))
     import shapely
 
     first, second = _areas(kind, a), _areas(kind, b)
@@ -175,13 +175,13 @@ def decode(rle: Rle) -> Bools:
 
 def rle_area(rle: Rle) -> int:
     """Return the number of pixels or voxels in a mask."""
-    return int(coco.area(_coco(rle)))
+    return int(coco.area(coco_rle(rle)))
 
 
 def rle_bounds(rle: Rle) -> Floats:
     """Return the box (4,) around a mask, over all slices of a volume; zeros for one without a pixel."""
     if len(rle.size) == 2 or 0 in rle.size:
-        return np.asarray(xyxy(coco.toBbox(_coco(rle)))[0])
+        return np.asarray(xyxy(coco.toBbox(coco_rle(rle)))[0])
     at = np.cumsum(runs(rle))
     starts, ends = at[: len(at) // 2 * 2 : 2], at[1::2]
     starts, ends = starts[ends > starts], ends[ends > starts]
@@ -387,7 +387,8 @@ def _check_rle(rle: Rle) -> None:
         raise StageError("the runs of a mask are not COCO's run-length string")
 
 
-def _coco(rle: Rle) -> dict[str, Any]:
+def coco_rle(rle: Rle) -> dict[str, Any]:
+    """Return a mask as pycocotools takes it; a volume as its lines, one below the other."""
     _check_rle(rle)
     *rest, width = rle.size
     if 0 in rle.size:

@@ -14,7 +14,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from hyla.schema import Schema
-    from hyla.types import Flag, Image, Item, Labels, Record, Verdict
+    from hyla.types import Click, Flag, Image, Item, Labels, Record, Rle, Verdict
 
 hookspec = pluggy.HookspecMarker("hyla")
 hookimpl = pluggy.HookimplMarker("hyla")
@@ -74,6 +74,13 @@ class Model:
         """Return what labels come from: at least `name`, and `digest` (sha256 of the weights) where there are weights.
 
         First answer wins.
+        """
+
+    @hookspec(firstresult=True)
+    def refine(self, image: Image, class_id: int, clicks: Sequence[Click], mask: Rle | None) -> Rle | None:
+        """Return the mask of one object after a person clicked; `mask` is what is there now, None for nothing yet.
+
+        The answer has the size of the picture; None says that nothing is found there. First answer wins.
         """
 
     @hookspec(firstresult=True)

@@ -58,6 +58,9 @@ def run(settings: config.Run) -> Summary:
         provenance = pipeline.provenance()
         run_id = project.start_run({**settings.settings(), "provenance": provenance}, schema, source, versions(), provenance)
         project.remember("decide", settings.decide)
+        folder = settings.weights_dir and str(Path(settings.weights_dir).expanduser().resolve())
+        project.remember("machine", {"device": settings.device, "weights_dir": folder})
+        project.remember("agree_iou", settings.agree_iou)
         return _Loop(settings, project, pipeline, engine, schema, run_id).run(items)
 
 

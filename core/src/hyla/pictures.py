@@ -2,57 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, cast
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image as Pillow
 
 from hyla import draw, plugins
 from hyla.errors import BadItem, ConfigError
+from hyla.hooks import Loader
+from hyla.montage import montage
 from hyla.plugins import Pipeline
+from hyla.review.pixels import flat
 from hyla.schema import Schema
 from hyla.store import Project
 from hyla.types import Image, Item, Record
 
 
 class Pictures:
-    """Load the items of a project again.
+    """Load the items of a source again. The loader is built, and the source looked at, when the first item is asked for.
 
     Args:
-        project: whose source must still be where it was.
-
-    Raises:
-        ConfigError: if the source is gone, or the loader no longer recognises it.
+        source: as the project stored it.
+        loader: the stored settings of its loader.
+        schema: of its labels.
+        project: that holds the items, where there is one.
     """
 
-    def __init__(self, project: Project) -> None:
-        source, settings = project.source(), project.settings()
-        if "://" not in source and not Path(source).exists():
-            raise ConfigError(f"the source of the project is gone: {source}", "bring it back to where it was")
-        self._pipeline = Pipeline({"loader": plugins.build(settings["loader"], "loader", schema=project.schema())})
-        if self._pipeline.items(source) is None:  # a loader finds its items relative to the source
-            raise ConfigError(f"the loader no longer recognises {source}")
+    def __init__(self, source: str, loader: Mapping[str, Any], schema: Schema, project: Project | None = None) -> None:
+        self.source, self._settings, self._schema = source, loader, schema
+        self._project = project
+        self._pipeline: Pipeline | None = None
+        self._lock = Lock()
+
+    @classmethod
+    def of(cls, project: Project) -> Pictures:
+        """Return the pictures of `project`; raise ConfigError, as `open` does, if they can't be read again."""
+        found = cls(project.source(), project.settings()["loader"], project.schema(), project)
+        found.open()
+        return found
+
+    @property
+    def loader(self) -> Loader:
+        """Return the loader that the items came from, its source known to it: for a format of the same plugin."""
+        return cast("Loader", self.open().stages["loader"])
+
+    def open(self) -> Pipeline:
+        """Return the loader, built once.
+
+        Raises:
+            ConfigError: if the source is gone, or the loader no longer recognises it.
+        """
+        with self._lock:
+            if self._pipeline is None:
+                if "://" not in self.source and not Path(self.source).exists():
+                    raise ConfigError(f"the source of the project is gone: {self.source}", "bring it back to where it was")
+                pipeline = Pipeline({"loader": plugins.build(self._settings, "loader", schema=self._schema)})
+                if pipeline.items(self.source) is None:  # a loader finds its items relative to the source
+                    raise ConfigError(f"the loader no longer recognises {self.source}")
+                self._pipeline = pipeline
+            return self._pipeline
+
+    def items(self) -> Iterable[Item]:
+        """Return the items of the source, in the order of the scan."""
+        return self.open().items(self.source) or ()
+
+    def known(self) -> Iterator[Record]:
+        """Yield what the machine said of each item that the project holds: a format looks there which items a file fits."""
+        return iter(()) if self._project is None else self._project.records(source="model")
+
+    def proposed(self, item: Item) -> Record | None:
+        """Return what the machine said of `item`, from which a person's labels may have come; None if that is not known."""
+        return None if self._project is None else self._project.record(item.id, source="model")
 
     def load(self, item: Item) -> Image:
         """Return the pixels of `item`; raise BadItem if they can't be read."""
-        image = self._pipeline.load(item)
+        image = self.open().load(item)
         if image is None:
             raise BadItem(f"no loader could load {item.uri}")
         return image
 
     def close(self, group: str) -> None:
         """Release what is kept open for `group`."""
-        self._pipeline.close(group)
+        self.open().close(group)
 
 
 def draw_project(project: Project, to: Path, limit: int, source: str = "best") -> list[Path]:
-    """Draw up to `limit` items of `project`, evenly spread, as JPEG files in `to`; return their paths.
-
-    A volume is passed over: it has no one picture.
+    """Draw up to `limit` items of `project`, evenly spread, as JPEG files in `to`; return their paths. A volume becomes a
+    sheet of slices.
     """
     to.mkdir(parents=True, exist_ok=True)
-    schema, pictures = project.schema(), Pictures(project)
+    schema, pictures = project.schema(), Pictures.of(project)
     counts = project.counts()
     stored = counts.items - counts.quarantined
     paths = []
@@ -62,18 +105,23 @@ def draw_project(project: Project, to: Path, limit: int, source: str = "best") -
             pictures.close(group)
         group = record.item.group
         image = pictures.load(record.item)
-        if not image.volume:
-            paths.append(_write(image, record, schema, to))
+        paths.append(_write(image, record, schema, to))
     if group:
         pictures.close(group)
     return paths
 
 
 def _write(image: Image, record: Record, schema: Schema, to: Path) -> Path:
-    pixels: Any = image.pixels[..., :3] if image.pixels.shape[2] >= 3 else image.pixels[..., :1].repeat(3, axis=2)
     path = to / f"{record.item.id}.jpg"
-    Pillow.fromarray(draw.draw(pixels, record, schema)).save(path, quality=88)
+    drawn = montage(image, record, schema) if image.volume else draw.draw(_rgb(image.pixels), record, schema)
+    Pillow.fromarray(drawn).save(path, quality=88)
     return path
+
+
+def _rgb(pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Return (H, W, C) of any type as (H, W, 3) bytes, as the review page shows it."""
+    shown = flat(pixels)
+    return shown if shown.ndim == 3 else np.repeat(shown[:, :, None], 3, axis=2)
 
 
 def _spread(records: Iterator[Record], total: int, limit: int) -> Iterator[Record]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, get_type_hints
 from hyla.errors import ConfigError, HylaError, StageError, did_you_mean
 
 if TYPE_CHECKING:
-    from hyla.types import Flag, Image, Item, Labels, Record, Verdict
+    from hyla.types import Click, Flag, Image, Item, Labels, Record, Rle, Verdict
 
 GROUP = "hyla"
 GROUPS = ("preset", "loader", "model", "rules", "decide", "review", "export", "engine", "store")
@@ -259,6 +259,23 @@ class Pipeline:
     def provenance(self) -> dict[str, str]:
         """Return where labels come from: `name`, and `digest` where there are weights."""
         return self._call("provenance") or {"name": "unnamed"}
+
+    def refine(self, image: Image, class_id: int, clicks: Sequence[Click], mask: Rle | None) -> Rle | None:
+        """Return the mask of one object after a person clicked, None if nothing is found there.
+
+        Raises:
+            StageError: if the model answered with what is no mask of `image`.
+        """
+        from hyla.geometry import check_runs
+        from hyla.types import Rle
+
+        found = self._call("refine", image=image, class_id=class_id, clicks=clicks, mask=mask)
+        if found is None:
+            return None
+        if not isinstance(found, Rle) or tuple(found.size) != image.size:
+            got = f"a mask of {tuple(found.size)}" if isinstance(found, Rle) else f"a {type(found).__name__}"
+            raise StageError(f"the model refined to {got}", f"give hyla.geometry.encode of an array of {image.size}")
+        return found if check_runs(found)[1::2].any() else None
 
     def check(self, item: Item, labels: Labels) -> list[Flag]:
         """Return the flags of every rule, in the order of the config."""

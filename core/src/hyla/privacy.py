@@ -105,7 +105,7 @@ def no_network() -> Iterator[list[str]]:
     def guarded(original: Callable[..., Any], place: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             target = place(*args, **kwargs)
-            if _leaves(target):
+            if leaves(target):
                 attempts.append(str(target))
                 raise NetworkUsed(f"something tried to reach {target!r}", "nothing may leave this machine: see hyla.privacy")
             return original(*args, **kwargs)
@@ -141,7 +141,7 @@ def no_network() -> Iterator[list[str]]:
         raise NetworkUsed(f"something tried to reach {', '.join(attempts)}, and went on when it could not")
 
 
-def _leaves(host: Any) -> bool:
+def leaves(host: Any) -> bool:
     """Tell whether `host` (a name, an address or nothing) is another machine."""
     if host is None:
         return False

@@ -71,6 +71,21 @@ class Rle(NamedTuple):
     counts: bytes
 
 
+class Click(NamedTuple):
+    """Hold where a person clicked to have an object outlined.
+
+    Args:
+        x, y: in pixels.
+        z: index of the slice; 0 in a picture.
+        inside: True for a point of the object, False for one that is not.
+    """
+
+    x: float
+    y: float
+    z: int
+    inside: bool
+
+
 class Verdict(StrEnum):
     """Say what happens to an item or a label: take it as it is, show it to a person, or drop it."""
 

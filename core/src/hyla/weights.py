@@ -11,7 +11,7 @@ from pathlib import Path
 from hyla.errors import ConfigError
 
 VARIABLE = "HYLA_WEIGHTS"
-HINT = f"give weights=/path/to/file or weights_dir=FOLDER (environment {VARIABLE}); model=embedded runs without weights"
+HINT = f"give weights=/path/to/file or weights_dir=FOLDER (environment {VARIABLE}), or choose a model= that needs none"
 
 
 def find(name: str | Path, weights_dir: str | Path | None = None) -> Path:

@@ -15,6 +15,8 @@ import type {
   Person,
   Place,
   Queue,
+  Refine,
+  Refined,
   Renewed,
   Session,
   Stale,
@@ -29,6 +31,7 @@ export { ApiError };
 const BASE = "/api/v1";
 const TAB_KEY = "hyla.tab";
 const PATIENCE_MS = 30_000;
+const MODEL_MS = 300_000; // a model may have to be read from disk first, and think
 
 /**
  * Name this tab. A reload keeps the name, so that its leases stay; the copy that "duplicate tab" makes gets a name of its own,
@@ -54,6 +57,7 @@ interface Options {
   body?: unknown;
   headers?: Record<string, string>;
   keepalive?: boolean;
+  patience?: number;
 }
 
 async function once(method: string, path: string, o: Options): Promise<unknown> {
@@ -62,7 +66,7 @@ async function once(method: string, path: string, o: Options): Promise<unknown> 
   if (o.body !== undefined) headers["Content-Type"] = "application/json";
   const init: RequestInit = { method, headers, credentials: "same-origin", keepalive: o.keepalive ?? false };
   if (o.body !== undefined) init.body = JSON.stringify(o.body);
-  if (!o.keepalive) init.signal = AbortSignal.timeout(PATIENCE_MS);
+  if (!o.keepalive) init.signal = AbortSignal.timeout(o.patience ?? PATIENCE_MS);
   let status: number;
   let text: string;
   try {
@@ -131,6 +135,8 @@ export const api = {
   renew: (items: string[]) => call<Renewed>("POST", "/leases/renew", { body: { tab, items } }),
   release: (items: string[]) => call<void>("POST", "/leases/release", { body: { tab, items }, keepalive: true }),
   item: (item: string) => call<Item>("GET", `/items/${id(item)}${query({ tab })}`),
+  refine: (item: string, body: Omit<Refine, "tab">) =>
+    call<Refined>("POST", `/items/${id(item)}/refine`, { body: { ...body, tab }, patience: MODEL_MS }),
   history: (o: { item?: string; mine?: boolean; limit?: number } = {}) => call<History>("GET", `/history${query(o)}`),
   grid: (take: Omit<TakeGrid, "tab">) => call<Grid>("POST", "/grid", { body: { ...take, tab } }),
   clip: (item: string) => call<Clip>("GET", `/clips/${id(item)}${query({ tab })}`),

@@ -124,6 +124,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/items/{item_id}/refine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refine
+         * @description Return the mask of one object after this person clicked; `mask` is None where nothing is found.
+         *
+         *     It depends on the picture and on what is sent alone, so it tells who answers blind nothing that the machine said of the item.
+         */
+        post: operations["refine_api_v1_items__item_id__refine_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/leases": {
         parameters: {
             query?: never;
@@ -520,6 +542,20 @@ export interface components {
                 string,
                 string
             ][];
+        };
+        /**
+         * ClickPoint
+         * @description Hold where a person clicked, in pixels; `z` counts the slices of a volume. `inside`: it belongs to the object.
+         */
+        ClickPoint: {
+            /** Inside */
+            inside: boolean;
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+            /** Z */
+            z: number;
         };
         /**
          * Clip
@@ -941,6 +977,16 @@ export interface components {
             state: components["schemas"]["ItemState"];
         };
         /**
+         * MaskShape
+         * @description Hold a mask as the shape of a label does: (height, width) or (depth, height, width), and COCO's string.
+         */
+        MaskShape: {
+            /** Counts */
+            counts: string;
+            /** Size */
+            size: number[];
+        };
+        /**
          * Media
          * @description Say where the pixels are: `image` for what fits a screen, `tiles` for what is larger, `slices` for a volume.
          */
@@ -1065,6 +1111,26 @@ export interface components {
             waiting: number;
         };
         /**
+         * Refine
+         * @description Ask for the mask of one object of a class. `clicks`: all that were made on it; `mask`: what is there now, if anything.
+         */
+        Refine: {
+            /** Class */
+            class: string;
+            /** Clicks */
+            clicks: components["schemas"]["ClickPoint"][];
+            mask?: components["schemas"]["MaskShape"] | null;
+            /** Tab */
+            tab: string;
+        };
+        /**
+         * Refined
+         * @description Answer `Refine`: the mask of the whole object, None if nothing is found there.
+         */
+        Refined: {
+            mask: components["schemas"]["MaskShape"] | null;
+        };
+        /**
          * Renew
          * @description Keep items, or give them back.
          */
@@ -1103,6 +1169,8 @@ export interface components {
         /**
          * Session
          * @description Tell the page who uses it, and on what. `csrf` goes back in the header X-Hyla-CSRF of every change.
+         *
+         *     `features`: words for what not every project offers: `refine`, that the model outlines what is clicked on; `test-hooks`.
          */
         Session: {
             /** Csrf */
@@ -1568,6 +1636,50 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Lease"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Client Error */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    refine_api_v1_items__item_id__refine_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Refine"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refined"];
                 };
             };
             /** @description Unprocessable Entity */

@@ -2,23 +2,29 @@
 import type { Item, SchemaInfo } from "../api/types";
 import { classColor } from "../colors";
 import { history } from "../history";
-import type { Voxel } from "../mask/planes";
+import type { Axis, Voxel } from "../mask/planes";
 import { Flow, type FlowParts } from "../work/flow";
 import { type Key, Work } from "../work/work";
 import type { SliceCache } from "./cache";
+import { type Ask, clickAt, Clicks, type Hearing } from "./clicks";
 import { Editor } from "./editor";
 import { isMask, Masks } from "./masks";
 import { depth, place, world } from "./measure";
 import { Scene } from "./scene";
 
 /** What a Bench tells its screen. */
-export type BenchParts = Omit<FlowParts, "where" | "take" | "selected"> & { say: (text: string) => void };
+export type BenchParts = Omit<FlowParts, "where" | "take" | "selected"> &
+  Hearing & {
+    /** Asks the model for the mask of what was clicked on, where it can do that. */
+    ask: Ask | null;
+  };
 
 export class Bench {
   readonly work: Work;
   readonly masks: Masks;
   readonly scene: Scene;
   readonly editor: Editor;
+  readonly clicks: Clicks | null;
   readonly flow: Flow;
   private readonly ends: (() => void)[];
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -37,8 +43,10 @@ export class Bench {
     this.masks = new Masks(work, cache.size, where, (step) => history.push(step));
     this.scene = new Scene(cache, this.masks, (name) => classColor(schema, name));
     this.editor = new Editor(this.scene, this.masks, (key) => work.get(key)?.label.class ?? "", parts.say);
+    this.clicks = parts.ask && new Clicks(work, this.masks, parts.ask, parts);
     const selected = (key: Key | null): void => {
       this.scene.label(work.entries(), key);
+      this.clicks?.only(key);
       this.reveal();
     };
     this.flow = new Flow(item, work, { ...parts, where, take: () => history.take(item.id), selected });
@@ -73,14 +81,29 @@ export class Bench {
   /** Do something that decides: the labels hear of every stroke before. */
   decide(act: (flow: Flow) => void): void {
     this.editor.end();
+    this.clicks?.clear();
     this.masks.flush();
     act(this.flow);
   }
 
-  /** Add a structure of a class, and take the brush. */
+  /** Add a structure of a class, and take the brush, unless one clicks. */
   add(name: string): void {
     this.select(this.work.add(this.masks.blank(name)));
-    this.editor.change({ tool: "brush" });
+    if (this.editor.settings.tool !== "click") this.editor.change({ tool: "brush" });
+  }
+
+  /** Click at column u and row v of plane k, on what belongs to the selected structure or does not. */
+  click(axis: Axis, u: number, v: number, k: number, inside: boolean): void {
+    const { selected, invisible } = this.scene;
+    if (selected !== null && invisible.has(selected)) this.scene.see(selected, true);
+    this.clicks?.add(selected, clickAt(axis, u, v, k, inside));
+  }
+
+  /** Click at the cross, for who works by keys. */
+  clickHere(inside: boolean): void {
+    const { axis, k, u, v } = this.editor.cross();
+    this.editor.change({ tool: "click" });
+    this.click(axis, u + 0.5, v + 0.5, k, inside);
   }
 
   /** Say where the cross is: "axial slice 21 of 40, 51.2 mm, 43 HU, liver". */
@@ -114,6 +137,7 @@ export class Bench {
 
   close(): void {
     clearTimeout(this.timer);
+    this.clicks?.close();
     for (const end of this.ends) end();
     this.scene.close();
   }

@@ -8,7 +8,7 @@ import type { Key } from "../work/work";
 import type { Masks } from "./masks";
 import type { Scene } from "./scene";
 
-export type Tool = "look" | "brush" | "erase";
+export type Tool = "look" | "brush" | "erase" | "click";
 
 const SMALLEST = 0.5; // mm, radius
 const LARGEST = 100;

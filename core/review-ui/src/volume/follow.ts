@@ -1,5 +1,6 @@
 /** Let Svelte see a scene: what reads it through `follow` is repeated when the scene, or a finished edit of its masks, changes it. */
 import { createSubscriber } from "svelte/reactivity";
+import type { Clicks } from "./clicks";
 import type { Editor, Settings } from "./editor";
 import type { Masks } from "./masks";
 import type { Scene } from "./scene";
@@ -25,6 +26,14 @@ export function followMasks(masks: Masks): () => Masks {
   return () => {
     subscribe();
     return masks;
+  };
+}
+
+export function followClicks(clicks: Clicks | null): () => Clicks | null {
+  const subscribe = createSubscriber((update) => clicks?.on(update));
+  return () => {
+    subscribe();
+    return clicks;
   };
 }
 

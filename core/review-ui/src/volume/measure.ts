@@ -22,6 +22,17 @@ export function place(point: Point): string {
   return `${parts.join(" ")} mm`;
 }
 
+/**
+ * Return how much of the product of its edges a voxel holds: less than 1 where they are not at right angles, as of a tilted gantry.
+ * `directions`: unit vectors along x, y and slices.
+ */
+export function upright(directions: readonly (readonly number[])[] | null): number {
+  if (!directions) return 1;
+  const [a, b, c] = directions as readonly [number[], number[], number[]];
+  const across = [b[1]! * c[2]! - b[2]! * c[1]!, b[2]! * c[0]! - b[0]! * c[2]!, b[0]! * c[1]! - b[1]! * c[0]!];
+  return Math.abs(a[0]! * across[0]! + a[1]! * across[1]! + a[2]! * across[2]!);
+}
+
 /** Return how far along the axis across a plane a voxel is, in mm: in the patient, or from the first plane. */
 export function depth(
   axis: Axis,

@@ -37,6 +37,8 @@ export class Session {
   note = $state("");
   /** This person may decide. */
   readonly may = app.session.role !== "viewer";
+  /** The project's model outlines what is clicked on. */
+  readonly refines = this.may && app.session.features.includes("refine");
 
   private readonly timer = new ActiveTimer();
   private cache: SliceCache | null = null;
@@ -181,6 +183,9 @@ export class Session {
       finished: () => void this.move(1),
       failed: (error, draft) => void this.failed(bench, error, draft),
       say: (text) => app.toast(text),
+      fail: (text) => app.toast(text, { error: true }),
+      done: (name) => app.announce(`${name} is outlined.`),
+      ask: this.refines ? async (asked) => (await api.refine(item.id, asked)).mask : null,
     });
     this.problem = misfit(bench);
     if (this.problem) return bench.close();

@@ -1,5 +1,7 @@
 /** One view of a volume: a canvas of one pixel a voxel that CSS turns, stretches and moves, and the pointer on it. */
 import { ALONG, type Axis, grown, isEmpty, planeSize, type Rect, union, type Voxel, voxelAt } from "../mask/planes";
+import { onPlane } from "./clicks";
+import type { Bench } from "./bench";
 import type { Editor } from "./editor";
 import { type Layer, paintPlane } from "./painter";
 import type { Redraw, Scene } from "./scene";
@@ -12,6 +14,7 @@ const NOTCH = 50; // pixels of the wheel that make a step
 export interface Overlay {
   cross: { x: number; y: number };
   ring: { x: number; y: number; rx: number; ry: number } | null;
+  clicks: { x: number; y: number; inside: boolean }[];
 }
 
 export interface ViewHooks {
@@ -31,6 +34,8 @@ type Drag =
 
 export class View {
   readonly viewport: Viewport;
+  private readonly scene: Scene;
+  private readonly editor: Editor;
   private readonly width: number;
   private readonly height: number;
   private readonly context: CanvasRenderingContext2D;
@@ -47,11 +52,13 @@ export class View {
   constructor(
     private readonly host: HTMLElement,
     private readonly canvas: HTMLCanvasElement,
-    private readonly scene: Scene,
-    private readonly editor: Editor,
+    private readonly bench: Bench,
     readonly axis: Axis,
     private readonly hooks: ViewHooks,
   ) {
+    const { scene, editor } = bench;
+    this.scene = scene;
+    this.editor = editor;
     ({ width: this.width, height: this.height } = planeSize(scene.size, axis));
     canvas.width = this.width;
     canvas.height = this.height;
@@ -63,6 +70,7 @@ export class View {
     this.ends.push(
       scene.on((redraw) => this.redraw(redraw)),
       editor.on(() => this.place()),
+      bench.clicks?.on(() => this.place()) ?? (() => undefined),
     );
     const sized = new ResizeObserver(() => {
       this.viewport.resize(host.clientWidth, host.clientHeight);
@@ -100,8 +108,12 @@ export class View {
     const { radius, tool } = this.editor.settings;
     const { du } = this.editor.pixel(this.axis);
     const r = (radius / du) * pixel.u; // round in millimetres, so round on the screen
-    const painting = this.leads && tool !== "look" && this.pointer;
-    this.hooks.overlay({ cross, ring: painting ? { ...painting, rx: r, ry: r } : null });
+    const painting = this.leads && (tool === "brush" || tool === "erase") && this.pointer;
+    const clicks = (this.bench.clicks?.shown ?? []).flatMap((click) => {
+      const at = onPlane(this.axis, this.scene.at[along.k], click);
+      return at ? [{ ...this.viewport.toScreen(at.u, at.v), inside: click.inside }] : [];
+    });
+    this.hooks.overlay({ cross, ring: painting ? { ...painting, rx: r, ry: r } : null, clicks });
   }
 
   private get leads(): boolean {
@@ -183,14 +195,20 @@ export class View {
     event.preventDefault();
     const { u, v } = this.under(event);
     const { tool } = this.editor.settings;
-    const painting = tool !== "look";
+    const painting = tool === "brush" || tool === "erase";
+    const across = this.scene.at[ALONG[this.axis].k];
+    if (tool === "click" && event.button !== 1) {
+      const inside = event.button === 0 && !event.shiftKey && !event.altKey;
+      if (this.holds(u, v)) this.bench.click(this.axis, u, v, across, inside);
+      return;
+    }
     if (event.button === 2) this.drag = { kind: "window", from: this.scene.window, x: event.clientX, y: event.clientY };
     else if (event.button === 1 || (event.button === 0 && event.shiftKey && !painting)) {
       this.drag = { kind: "pan", x: event.clientX, y: event.clientY };
     } else if (event.button !== 0) return;
     else if (painting) {
       const erase = (tool === "erase") !== event.shiftKey;
-      if (!this.editor.begin(this.axis, this.scene.at[ALONG[this.axis].k], u, v, erase)) return;
+      if (!this.editor.begin(this.axis, across, u, v, erase)) return;
       this.drag = { kind: "stroke" };
     } else {
       this.drag = { kind: "cross" };
@@ -210,10 +228,9 @@ export class View {
     } else if (this.drag?.kind === "window") {
       this.scene.window = dragged(this.drag.from, event.clientX - this.drag.x, event.clientY - this.drag.y);
     }
-    const inside = u >= 0 && v >= 0 && u < this.width && v < this.height;
     const [column, row] = [Math.floor(u), Math.floor(v)];
     const voxel = voxelAt(this.axis, column, row, this.scene.at[ALONG[this.axis].k]);
-    this.hooks.hover(inside ? { axis: this.axis, u: column, v: row, voxel } : null);
+    this.hooks.hover(this.holds(u, v) ? { axis: this.axis, u: column, v: row, voxel } : null);
     this.place();
   }
 
@@ -242,6 +259,11 @@ export class View {
   private cross(u: number, v: number): void {
     const along = ALONG[this.axis];
     this.scene.move({ [along.u]: u, [along.v]: v });
+  }
+
+  /** Tell whether a point is on the plane. */
+  private holds(u: number, v: number): boolean {
+    return u >= 0 && v >= 0 && u < this.width && v < this.height;
   }
 
   private under(event: MouseEvent): { u: number; v: number; x: number; y: number } {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { auto, dragged, greys, PRESETS } from "./windows";
+import { auto, dragged, greys, preset, PRESETS } from "./windows";
 
 test("a window runs from black to white around its centre", () => {
   const table = greys({ center: 40, width: 400 });
@@ -29,4 +29,17 @@ test("auto leaves out a hundredth at either end", () => {
 test("a drag to the right widens, a drag down brightens", () => {
   expect(dragged({ center: 40, width: 400 }, 50, 20)).toEqual({ center: 20, width: 450 });
   expect(dragged({ center: 40, width: 80 }, -500, 0).width).toBe(2);
+});
+
+test("the last preset is the window that came with the volume", () => {
+  const ct = { unit: "HU", window: [-500, 1400] as const };
+  expect(preset(7, ct)).toEqual({ name: "As stored", center: -500, width: 1400 });
+  expect(preset(2, ct)?.name).toBe("Lung");
+  const mr = { unit: "", window: [300, 600] as const };
+  expect([1, 2, 3, 4, 5, 6, 7, 8].map((digit) => preset(digit, mr)?.name)).toEqual([
+    ...Array<undefined>(5).fill(undefined),
+    "Auto",
+    "As stored",
+    undefined,
+  ]);
 });

@@ -16,8 +16,15 @@ export const PRESETS: readonly (Window & { name: string })[] = [
   { name: "Auto", center: 0, width: 0 },
 ];
 
-/** Return the preset of key `digit` (1 to 6) for values of `unit`; those of CT are only for Hounsfield units. */
-export function preset(digit: number, unit: string): (Window & { name: string }) | undefined {
+/**
+ * Return the preset of key `digit` (1 to 7); those of CT are only for Hounsfield units. The last is the one that came with the
+ * volume: of its file, if that has one.
+ */
+export function preset(
+  digit: number,
+  { unit, window }: { unit: string; window: readonly [number, number] },
+): (Window & { name: string }) | undefined {
+  if (digit === PRESETS.length + 1) return { name: "As stored", center: window[0], width: window[1] };
   const found = PRESETS[digit - 1];
   return found && (unit === "HU" || found.width === 0) ? found : undefined;
 }

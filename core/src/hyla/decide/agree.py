@@ -14,10 +14,11 @@ from hyla.types import Bools, Floats, Ints, Kind, Labels, Objects, Rle, same_sha
 
 LEAST_PX, SHARE = 3.0, 0.05  # how far points may lie apart: so many pixels, or this share of the diagonal of the box around both
 CENTRE_M = 0.5  # how far centres of cuboids may lie apart
+AGREE_IOU = 0.5  # from which areas are the same, unless the project says otherwise
 _POINTS = (Kind.POLYLINE, Kind.KEYPOINTS)
 
 
-def agree(a: Labels, b: Labels, schema: Schema, iou: float = 0.5) -> bool:
+def agree(a: Labels, b: Labels, schema: Schema, iou: float = AGREE_IOU) -> bool:
     """Tell whether two sets of labels of one picture say the same, whoever is named first and in whatever order they lie.
 
     They do if each label has one of its own on the other side, with the same class and kind of geometry, and

@@ -10,6 +10,8 @@ To write a format, put one class that inherits `hyla.hooks.Format` in a module o
   can. `writing` keeps a half-written file from ever having the final name.
 - `read` yields records one by one. `record` builds one from plain rows and proves it against the schema; what a file says and
   Hyla can't represent is a FormatError, never a guess. `inside` guards against paths that lead out of the dataset.
+- A format that needs more than the records asks for it in its constructor: `schema`, or `pictures`, a `hyla.pictures.Pictures`,
+  which loads the pixels of an item again and knows the loader.
 - `hyla.testing.conformance` proves that what was exported reads back.
 """
 
@@ -26,6 +28,7 @@ from hyla.errors import ConfigError, FormatError, StageError
 from hyla.hooks import Format
 
 if TYPE_CHECKING:
+    from hyla.pictures import Pictures
     from hyla.schema import Schema
     from hyla.types import Item, Labels, Record
 
@@ -52,12 +55,13 @@ def offered() -> dict[str, str]:
     return {name: _first_line(path) for name, (_, path) in sorted(plugins.offered("export").items())}
 
 
-def get(name: str, schema: Schema | None = None, **settings: Any) -> Format:
+def get(name: str, schema: Schema | None = None, pictures: Pictures | None = None, **settings: Any) -> Format:
     """Build the format called `name` with its YAML's settings and these over them.
 
     Args:
         name: as `offered` lists it.
         schema: for a format whose constructor asks for one.
+        pictures: for a format whose constructor asks for them: what the labels are of.
         settings: of its constructor: `get("yolo", task="segment")`.
 
     Raises:
@@ -79,7 +83,8 @@ def get(name: str, schema: Schema | None = None, **settings: Any) -> Format:
         raise ConfigError(
             f"{path} does not say what to build", "its `_target_` must name a class that inherits hyla.hooks.Format"
         )
-    built = plugins.build({**node, **settings}, f"export.{name}", **({} if schema is None else {"schema": schema}))
+    given = {"schema": schema, "pictures": pictures}
+    built = plugins.build({**node, **settings}, f"export.{name}", **{k: v for k, v in given.items() if v is not None})
     if not isinstance(built, Format):
         raise ConfigError(f"export.{name}: {node['_target_']} does not inherit hyla.hooks.Format")
     return built

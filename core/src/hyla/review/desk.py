@@ -9,6 +9,7 @@ from functools import cached_property
 from hyla.frame import Frame
 from hyla.review.leases import Leases, Unit
 from hyla.review.media import Media
+from hyla.review.refiner import Refiner
 from hyla.schema import Schema
 from hyla.store import Project
 from hyla.types import Item
@@ -36,6 +37,11 @@ class Desk:
     def schema(self) -> Schema:
         """Return the schema of the project's labels."""
         return self.project.schema()
+
+    @cached_property
+    def refiner(self) -> Refiner:
+        """Return the project's model for who clicks on objects."""
+        return Refiner(self.project)
 
     def unit(self, item: Item, size: tuple[int, ...], frame: Frame) -> Unit:
         """Return what is leased of an item: the clip that it is a frame of, or the item itself."""

@@ -152,6 +152,11 @@ class Media:
         found = volumes.slices(self._volume(record), axis, first, last)
         return found.tobytes(), found.shape
 
+    def original(self, item_id: str) -> Image:
+        """Return a picture or a volume as the loader gives it, not to be changed; raise Refused as `image` does."""
+        record = self.record(item_id)
+        return self._volume(record).image if len(record.size) == 3 else self._load(record)
+
     def record(self, item_id: str) -> Record:
         """Return what does not change of an item: its record without labels; raise Refused (404) if there is none."""
 

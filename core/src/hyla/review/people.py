@@ -36,7 +36,7 @@ def session(at: DeskDep, who: ViewerDep) -> wire.Session:
         csrf=csrf_of(who.session),
         project=at.project.path.resolve().name,
         data_schema=_schema(at.schema),
-        features=list(at.features),
+        features=[*at.features, *(["refine"] if at.refiner.offered else [])],
     )
 
 

@@ -50,7 +50,7 @@ class Reading:
     def _source(self) -> Pictures:
         with self._lock:
             if self._pictures is None:
-                self._pictures = Pictures(self._project)
+                self._pictures = Pictures.of(self._project)
             return self._pictures
 
     @contextmanager

@@ -114,7 +114,7 @@ def _same(desk: Desk, item_id: str, machine: int, own: int) -> bool:
         if record is None:
             return False
         kept = label_verdicts(record.labels, record.flags, record.verdict) != Verdict.REJECT.value  # what it would deliver
-        known[machine, own] = agree(record.labels[kept], desk.project.labels_of(own)[2], desk.schema)
+        known[machine, own] = agree(record.labels[kept], desk.project.labels_of(own)[2], desk.schema, desk.project.agree_iou)
     return known[machine, own]
 
 

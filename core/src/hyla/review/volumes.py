@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -32,7 +33,7 @@ class Volume:
         scale, offset: served = (sample - offset) * scale; 1 and 0 where samples are served as they are.
         window: centre and width to begin with, of what is served.
         unit: `HU`, or empty.
-        context: of the image.
+        image: as the loader gave it; its pixels are `voxels` themselves where those are served as they are.
     """
 
     voxels: npt.NDArray[np.int16]
@@ -40,7 +41,7 @@ class Volume:
     offset: float
     window: tuple[float, float]
     unit: str
-    context: Mapping[str, Any] = field(default_factory=dict)
+    image: Image
 
 
 def prepare(image: Image) -> Volume:
@@ -57,7 +58,7 @@ def prepare(image: Image) -> Volume:
             scale, offset = TOP / (high - low) if high > low else 1.0, low
         voxels = _served(voxels, low, scale, offset)
     unit = "HU" if image.context.get("modality") == "CT" and (scale, offset) == (1.0, 0.0) else ""
-    return Volume(voxels, scale, offset, _window(image.context, voxels, scale, offset), unit, image.context)
+    return Volume(voxels, scale, offset, _window(image.context, voxels, scale, offset), unit, image)
 
 
 def slices(volume: Volume, axis: Axis, first: int, last: int) -> npt.NDArray[np.int16]:
@@ -91,16 +92,32 @@ def geometry(frame: Frame) -> tuple[list[float] | None, list[list[float]] | None
 
 
 def strip(volume: Volume, labels: Labels) -> tuple[list[float], Literal["uncertainty", "area"]]:
-    """Return one number a slice: the context's `slice_uncertainty` if it has one for each slice, else the labelled voxels."""
+    """Return one number a slice: `slice_uncertainty` if there is one for each slice, else the labelled voxels.
+
+    It is of the labels' context, as text of numbers with spaces between them (a model wrote it), or of the picture's context.
+    """
     depth = volume.voxels.shape[0]
-    given = volume.context.get("slice_uncertainty")
-    if isinstance(given, Sequence) and len(given) == depth and all(isinstance(v, (int, float)) for v in given):
-        return [float(v) for v in given], "uncertainty"
+    for context in (labels.context, volume.image.context):
+        given = _numbers(context.get("slice_uncertainty"))
+        if len(given) == depth:
+            return given, "uncertainty"
     total = np.zeros(depth)
     for kind, shape in zip(labels.kind, labels.shape, strict=True):
         if kind == Kind.MASK and len(shape.size) == 3 and shape.size[0] == depth:
             total += crops.slice_areas(shape)
     return total.tolist(), "area"
+
+
+def _numbers(given: Any) -> list[float]:
+    """Return finite numbers that are given as text or as a list; none if one of them is no such number."""
+    words = given.split() if isinstance(given, str) else given
+    if not isinstance(words, Sequence) or not all(isinstance(one, (str, int, float)) for one in words):
+        return []
+    try:
+        numbers = [float(one) for one in words]
+    except ValueError:
+        return []
+    return numbers if all(math.isfinite(one) for one in numbers) else []
 
 
 def plane(volume: Volume, index: int) -> Bytes:

@@ -91,7 +91,10 @@ class SchemaInfo(Wire):
 
 
 class Session(Wire):
-    """Tell the page who uses it, and on what. `csrf` goes back in the header X-Hyla-CSRF of every change."""
+    """Tell the page who uses it, and on what. `csrf` goes back in the header X-Hyla-CSRF of every change.
+
+    `features`: words for what not every project offers: `refine`, that the model outlines what is clicked on; `test-hooks`.
+    """
 
     person: str
     role: Role
@@ -302,6 +305,41 @@ class Item(Wire):
     reason: str
     mode: Literal["single", "blind", "second", "adjudicate"]
     opinions: list[Opinion]
+
+
+# A click
+
+
+class ClickPoint(Wire):
+    """Hold where a person clicked, in pixels; `z` counts the slices of a volume. `inside`: it belongs to the object."""
+
+    x: float = Field(allow_inf_nan=False)
+    y: float = Field(allow_inf_nan=False)
+    z: int
+    inside: bool
+
+
+class MaskShape(Wire):
+    """Hold a mask as the shape of a label does: (height, width) or (depth, height, width), and COCO's string."""
+
+    size: list[int] = Field(min_length=2, max_length=3)
+    counts: str
+
+
+class Refine(Wire):
+    """Ask for the mask of one object of a class. `clicks`: all that were made on it; `mask`: what is there now, if anything."""
+
+    tab: Tab
+    class_: str = Field(alias="class")
+    clicks: list[ClickPoint] = Field(min_length=1, max_length=64)
+    mask: MaskShape | None = None
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class Refined(Wire):
+    """Answer `Refine`: the mask of the whole object, None if nothing is found there."""
+
+    mask: MaskShape | None
 
 
 # Decisions

@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from hyla import codec
-from hyla.decide.agree import agree
+from hyla.decide.agree import AGREE_IOU, agree
 from hyla.errors import StoreError
 from hyla.schema import Schema
 from hyla.store.answers import (
@@ -45,10 +45,13 @@ _SAY = update(labels).where(labels.c.annotation_id == bindparam("annotation"), l
 _SAY = _SAY.values(verdict=bindparam("word"))
 
 
-def decide(connection: Connection, project: str, schema: Schema, asks: Sequence[Ask]) -> list[Decision]:
+def decide(
+    connection: Connection, project: str, schema: Schema, asks: Sequence[Ask], agree_iou: float = AGREE_IOU
+) -> list[Decision]:
     """Append decisions in a transaction that writes, with the labels they bring and the states they leave the items in.
 
-    Later ones see what earlier ones left. What was asked before with the same key is answered with what it became then.
+    Later ones see what earlier ones left. What was asked before with the same key is answered with what it became then. Areas of
+    two people that overlap by `agree_iou` are the same; see `hyla.decide.agree`.
 
     Raises:
         StoreError: if there is no such item, its labels are others than those judged (Stale), it is not this person's turn, or
@@ -57,7 +60,7 @@ def decide(connection: Connection, project: str, schema: Schema, asks: Sequence[
     """
     for ask in asks:
         ask.prove()
-    book = _Book(connection, project, schema, asks)
+    book = _Book(connection, project, schema, asks, agree_iou)
     made = [book.decide(ask) for ask in asks]
     book.write()
     return made
@@ -81,8 +84,8 @@ def add(database: Database, records: Iterable[Record], source: str, schema: Sche
 class _Book:
     """Make decisions one after another in memory, and write them together."""
 
-    def __init__(self, connection: Connection, project: str, schema: Schema, asks: Sequence[Ask]) -> None:
-        self.connection, self.schema = connection, schema
+    def __init__(self, connection: Connection, project: str, schema: Schema, asks: Sequence[Ask], agree_iou: float) -> None:
+        self.connection, self.schema, self.agree_iou = connection, schema, agree_iou
         self.batch = Batch.open(connection)
         self.known = {row.idempotency_key: decision_of(row) for row in ask_all(connection, _KEYS, [ask.key for ask in asks])}
         undone = [ask.undoes for ask in asks if ask.undoes is not None]
@@ -206,7 +209,7 @@ class _Book:
             place = self._bring(ask, brought)
         if ask.action == "opinion":
             first = Labels.empty() if before["outcome"] == Verdict.REJECT else self._labels(before["annotation"])
-            return seconded(before, seq, place[0], agree(first, self._labels(place[0]), self.schema))
+            return seconded(before, seq, place[0], agree(first, self._labels(place[0]), self.schema, self.agree_iou))
         if ask.action == "adjudicate":
             return adjudicated(seq, place)
         return answered(before, ask, seq, place, wants_second(held.flags, held.route), kept)

@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
+from hyla.decide.agree import AGREE_IOU
 from hyla.schema import Schema
-from hyla.store import ledger, query, queue, recall
+from hyla.store import ledger, query, queue, recall, remembered
 from hyla.store.asks import Ask, Decision
 from hyla.store.database import Database
 from hyla.store.queue import ClipItem, LaneCount, OpenLabel, Waiting
@@ -23,6 +24,11 @@ class Reviewing(ABC):
     @abstractmethod
     def schema(self) -> Schema:
         """Return the schema of the labels."""
+
+    @property
+    def agree_iou(self) -> float:
+        """Return the overlap from which two people's areas count as the same, as the last run set it."""
+        return float(remembered.recall(self._db, "agree_iou") or AGREE_IOU)
 
     # What people say
 
@@ -79,9 +85,9 @@ class Reviewing(ABC):
         """Record several decisions, all or none, each as `decide` does; later ones see what earlier ones left."""
         for ask in asks:
             ask.prove()
-        schema = self.schema()
+        schema, least = self.schema(), self.agree_iou
         with self._db.write(durable=True) as connection:
-            return ledger.decide(connection, self._db.id, schema, asks)
+            return ledger.decide(connection, self._db.id, schema, asks, least)
 
     def decisions(self, item_id: str | None = None) -> Iterator[Decision]:
         """Return the decisions, first to last, of one item or of all."""

@@ -15,7 +15,8 @@ inherits the class and overrides a method, with a docstring that says why:
 
 Without a source the checks use the plugin's own sample: a module `<package>.sample` whose `write(to: Path, frames: int = 120)`
 draws data into the folder `to` and returns the source. Its second parameter, whatever its name, says about how many items to
-draw; `truth.jsonl` beside the source holds what is to be found. A plugin without a sample is tested on eight plain pictures.
+draw; `truth.jsonl` beside the source holds what is to be found; `OVERRIDES` are the settings of `hyla demo`. A plugin without a
+sample is tested on eight plain pictures.
 Nothing here needs pytest, a GPU, weights or a network.
 """
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from hyla import codec
 from hyla.errors import HylaError, StageError
+from hyla.geometry import decode
 from hyla.testing.base import Checks, NotApplicableError, check, demand
 from hyla.testing.subject import BATCH
-from hyla.types import Image, Item, Labels, same_shape
+from hyla.types import Click, Image, Item, Kind, Labels, Rle, same_shape
 
 SMALL = (33, 47)  # odd, and smaller than what a network strides over
 
@@ -109,6 +110,23 @@ class ModelChecks(Checks):
         else:
             raise NotApplicableError("the model answers even for an image without pixels")
 
+    @check("test_predictions_fit_the_schema")
+    def test_refining_fits_the_picture(self) -> None:
+        """A mask made from clicks has the size of its picture, is the same each time, and changes nothing that was given."""
+        subject = self.subject()
+        pipeline, schema = subject.fresh(), subject.schema
+        masked = [i for i, one in enumerate(schema.classes) if not one.abstract and "mask" in (one.kinds or schema.kinds)]
+        if not pipeline.answers("refine"):
+            raise NotApplicableError("the model does not outline what is clicked on")
+        if not masked:
+            raise NotApplicableError("the schema has no class that is drawn as a mask")
+        image, class_id, clicks, mask = _clicked(subject.images[0], subject.labels[0], masked)
+        copy, given = replace(image, pixels=image.pixels.copy()), list(clicks)
+        found = [pipeline.refine(copy, class_id, given, before) for before in (mask, mask, None)]
+        unchanged = np.array_equal(image.pixels, copy.pixels) and given == clicks
+        demand(unchanged, "refine changes the pixels or the clicks", "work on copies: image.pixels.copy()")
+        demand(found[0] == found[1], "refine answers otherwise when asked again", "keep nothing from click to click")
+
     def _prove(self, labels: Labels, image: Image) -> None:
         where = image.item.id
         demand(isinstance(labels, Labels), f"{where}: predict gave a {type(labels).__name__}", "give one hyla.Labels per image")
@@ -122,6 +140,20 @@ class ModelChecks(Checks):
         for a, b, image in zip(one, two, images, strict=True):
             difference = differs(a, b, self.tolerance())
             demand(not difference, f"the labels of {image.item.id} change {when}: {difference}", todo)
+
+
+def _clicked(image: Image, labels: Labels, masked: Sequence[int]) -> tuple[Image, int, list[Click], Rle | None]:
+    """Return a picture, a class, a click in the middle of a mask (or of the picture) and one at a corner, and that mask."""
+    rows = [row for row in range(len(labels)) if labels.kind[row] == Kind.MASK]
+    height, width = image.size[-2:]
+    if rows:
+        mask = labels.shape[rows[0]]
+        *slices, y, x = (int(i[len(i) // 2]) for i in np.nonzero(decode(mask)))
+        z, class_id = (slices or [0])[0], int(labels.class_id[rows[0]])
+    else:
+        mask, z, class_id = None, image.size[0] // 2 if image.volume else 0, masked[0]
+        y, x = height // 2, width // 2
+    return image, class_id, [Click(x + 0.5, y + 0.5, z, True), Click(0.5, 0.5, z, False)], mask
 
 
 def differs(a: Labels, b: Labels, tolerance: float = 0.0) -> str:

@@ -145,7 +145,7 @@ def compare(written: Sequence[Record], read: Sequence[Record], loss: Mapping[str
     for kind in KINDS:
         word = kind.replace("_", " ")
         became = sum(n for what, n in loss.items() if what.startswith(f"{word} as "))
-        gained = sum(n for what, n in loss.items() if what.endswith(f" as {word}"))
+        gained = sum(n for what, n in loss.items() if what.endswith((f" as {word}", f" as cut {word}")))
         wanted = before[kind] - loss.get(word, 0) - became + gained
         if after[kind] != wanted:
             problems.append(f"{wanted - after[kind]} of {wanted} {word} labels")

@@ -21,6 +21,7 @@ from typing import Any
 from hyla import config, formats, plugins, privacy
 from hyla.errors import BadItem, ConfigError
 from hyla.hooks import Format
+from hyla.pictures import Pictures
 from hyla.plugins import Pipeline, Plugin
 from hyla.schema import Schema
 from hyla.testing import probes
@@ -85,7 +86,15 @@ class Subject:
     def formats(self) -> dict[str, Format]:
         """Return the formats that the preset's plugin offers, built, with what the preset says of them under `export`."""
         chosen = self.settings.export
-        return {name: formats.get(name, schema=self.schema, **(chosen.get(name) or {})) for name in self.plugin.offers("export")}
+        return {
+            name: formats.get(name, self.schema, self.pictures, **(chosen.get(name) or {}))
+            for name in self.plugin.offers("export")
+        }
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        """Return the pictures of the source, as a format may ask for them."""
+        return Pictures(self.source, self.settings.loader, self.schema)
 
     def fresh(self) -> Pipeline:
         """Return newly built stages, which remember nothing."""

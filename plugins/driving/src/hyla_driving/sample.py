@@ -23,6 +23,7 @@ from hyla_driving.layouts import Recording
 from hyla_driving.sample_actors import Actor
 from hyla_driving.sample_scene import DAY, DUSK, LINES, NIGHT, Canvas, Floats, Light, Pixels, Road, World, finish, fixed
 
+OVERRIDES = ("model=embedded",)  # settings of the demo: a model that needs no weights
 FPS = 25
 EGO_SPEED = 8.0  # m/s
 SCENES = ((0.0, DAY), (0.5, DUSK), (0.75, NIGHT))  # from which share of the clip on

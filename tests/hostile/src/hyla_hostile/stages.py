@@ -17,6 +17,7 @@ import numpy as np
 
 from hyla import (
     BadItem,
+    Click,
     Flag,
     Format,
     Image,
@@ -26,6 +27,7 @@ from hyla import (
     Loader,
     Model,
     Record,
+    Rle,
     Rule,
     Schema,
     Verdict,
@@ -34,6 +36,7 @@ from hyla import (
     hookimpl,
     item_id,
 )
+from hyla.geometry import encode
 
 SIZE = (40, 60)
 
@@ -103,6 +106,7 @@ class Square(Model):
         self.fault = fault
         self.seen: dict[str, int] = {}
         self.last = 0.0
+        self.grown = 0
 
     @hookimpl
     def predict(self, images: Sequence[Image]) -> list[Labels]:
@@ -145,6 +149,16 @@ class Square(Model):
     def forget(self, group: str) -> None:
         if self.fault != "keeps":
             self.seen.pop(group, None)
+
+    @hookimpl
+    def refine(self, image: Image, class_id: int, clicks: Sequence[Click], mask: Rle | None) -> Rle | None:
+        bright = image.pixels[..., 0] > 100
+        if self.fault == "smears":
+            image.pixels[0, 0] = 255
+        if self.fault == "grows":
+            self.grown += 1
+            bright[0, : self.grown] = True
+        return encode(bright[1:] if self.fault == "cuts" else bright)
 
     @hookimpl
     def provenance(self) -> dict[str, str]:
