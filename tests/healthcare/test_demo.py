@@ -1,0 +1,25 @@
+"""What a new user sees first: the demo ends by naming the review page, and the page serves the volumes that the demo made."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from served import served
+
+
+def test_the_demo_ends_by_naming_the_review_page_which_serves_what_it_made(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "hyla.cli", "demo", "healthcare", "--to", str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "healthcare"
+    assert done.stdout.rstrip().splitlines()[-1].endswith(f": hyla review {out}")
+    assert "Phantom" not in done.stdout + done.stderr  # the name of every patient
+    assert len(list((out / "pictures").glob("*.jpg"))) == 6
+    with served(out) as here:
+        assert here.login("ann") == 204
+        queue = here.ask("GET", "/api/v1/queue")[1]
+        assert queue["waiting"] == queue["items"] == 15
+        (head, *_) = here.ask("POST", "/api/v1/leases", {"tab": "t"})[1]["items"]
+        assert head["view"] == "volume"
