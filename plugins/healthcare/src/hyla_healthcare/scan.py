@@ -8,6 +8,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,7 +46,8 @@ NO_PICTURE_CLASSES = {
 RT_IMAGE = f"{STORAGE}481.1"
 MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 SUFFIXES = (".dcm", ".dicom", ".ima")
-CHUNK = 64  # files that a thread reads at a time
+CHUNK = 64  # files that a thread asks for at a time
+HEADER = 1 << 17  # bytes in which most headers lie
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,10 @@ class _Other:
 
 
 def find(root: Path, threads: int = 4, only: Path | None = None) -> Found:
-    """Return what the files below `root` hold (or the one file `only`), of which only the headers are read, on threads.
+    """Return what the files below `root` hold (or the one file `only`), of which only the headers are read.
+
+    They are parsed one by one, since parsing holds the interpreter's lock: several threads at it take half as long again. The
+    threads ask the system for the files ahead, so that a slow disk or network is not waited for.
 
     Raises:
         ConfigError: for a folder that can't be read.
@@ -142,8 +147,13 @@ def find(root: Path, threads: int = 4, only: Path | None = None) -> Found:
     chunks = [(start, paths[start : start + CHUNK]) for start in range(0, len(paths), CHUNK)]
     found, grouped = Found(files=len(paths)), dict[tuple[str, str], list[Instance]]()
     with ThreadPoolExecutor(threads) as pool:
-        for answers in pool.map(lambda chunk: [_look(root, path, chunk[0] + i) for i, path in enumerate(chunk[1], 1)], chunks):
-            for answer in answers:
+        ahead = [pool.submit(_fetch, chunk) for _, chunk in chunks[:threads]]
+        for n, (start, chunk) in enumerate(chunks):
+            ahead[n].result()
+            if n + threads < len(chunks):
+                ahead.append(pool.submit(_fetch, chunks[n + threads][1]))
+            for number, path in enumerate(chunk, start + 1):
+                answer = _look(root, path, number)
                 if isinstance(answer, Instance):
                     grouped.setdefault((_key(answer), answer.modality), []).append(answer)
                 else:
@@ -210,6 +220,17 @@ def listed(directory: Path) -> list[Path]:
     except Exception:  # a broken directory may fail to parse in any way; it is only a hint
         return []
     return found
+
+
+def _fetch(paths: Sequence[Path]) -> None:
+    """Ask the system to read the beginnings of files, without waiting for them."""
+    for path in paths if hasattr(os, "posix_fadvise") else ():
+        with suppress(OSError):  # who reads the file will say what is wrong
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+            try:
+                os.posix_fadvise(descriptor, 0, HEADER, os.POSIX_FADV_WILLNEED)
+            finally:
+                os.close(descriptor)
 
 
 def _look(root: Path, path: Path, number: int) -> Instance | _Other:
