@@ -17,10 +17,10 @@ from hyla import plugins
 from hyla.errors import ConfigError
 from hyla.frame import VideoFrame
 from hyla.plugins import Pipeline
+from hyla.rules import draw
 from hyla.schema import Schema
 from hyla.types import Flag, Item, Kind, Labels, Record, Rle, Severity
 from hyla_driving.ego import EgoLane, Line
-from hyla_driving.score_rules import draw
 
 CONF = resources.files("hyla_driving") / "conf"
 SCHEMA = Schema.from_config(yaml.safe_load((CONF / "preset" / "driving.yaml").read_text())["schema"])

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from hyla import geometry, plugins
 from hyla.decide.route import item_verdict
 from hyla.errors import ConfigError
+from hyla.rules import draw
 from hyla.schema import Schema
 from hyla.types import Item, Kind, Labels, Rle, Severity, Verdict
-from hyla_healthcare.rules import draw
 
 CONF = resources.files("hyla_healthcare") / "conf"
 SCHEMA = Schema.from_config(yaml.safe_load((CONF / "preset" / "healthcare.yaml").read_text())["schema"])

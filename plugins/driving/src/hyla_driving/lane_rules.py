@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from hyla.hooks import hookimpl
+from hyla.rules import lowest
 from hyla.schema import Schema
 from hyla.types import Bools, Flag, Item, Labels
 from hyla_driving.ego import CAMERA_HEIGHT, EgoLane, Line, lines
-from hyla_driving.rules import DrivingRule, lowest
+from hyla_driving.rules import DrivingRule
 
 
 class LaneConfidence(DrivingRule):

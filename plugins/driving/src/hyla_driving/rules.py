@@ -10,70 +10,23 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hyla.errors import ConfigError
 from hyla.geometry import iou
-from hyla.hooks import Rule, hookimpl
+from hyla.hooks import hookimpl
+from hyla.rules import SchemaRule
 from hyla.schema import Schema
-from hyla.types import Bools, Flag, Floats, Item, Kind, Labels, Severity
+from hyla.types import Bools, Flag, Floats, Item, Kind, Labels
 from hyla_driving.ego import CAMERA_HEIGHT, LANE_WIDTH, EgoLane, size_of
 
 OBJECTS = ("vehicle", "vru")
 STANDS = np.array([kind not in (Kind.TAG, Kind.POLYLINE) for kind in Kind])
-Classes = Mapping[str, float | None]
 
 
-class DrivingRule(Rule):
-    """Hold what each rule of this plugin is given: the schema, its name in the config, and what its flags ask for.
-
-    Raises:
-        ConfigError: for an unknown severity, or a setting that names a class which the schema does not have.
-    """
+class DrivingRule(SchemaRule):
+    """Hold what each rule of this plugin is given, and which classes are lanes."""
 
     def __init__(self, schema: Schema, name: str, severity: str = "review") -> None:
-        if severity not in list(Severity):
-            raise ConfigError(f"rules.{name}.severity is {severity!r}", choices=list(Severity))
-        self.schema = schema
-        self.name = name
-        self.severity = Severity(severity)
+        super().__init__(schema, name, severity)
         self.lane = self.table("lane")
-
-    def table(self, *names: str) -> Bools:
-        """Return (number of classes,) True for the named classes and all below them; a class the schema lacks is passed over."""
-        found = np.zeros(len(self.schema.classes), dtype=bool)
-        found[self.schema.under(*names)] = True
-        return found
-
-    def chosen(self, names: Sequence[str]) -> Bools:
-        """Return `table` of names from a setting, which must exist."""
-        for name in names:
-            self.schema.class_id(name)
-        return self.table(*names)
-
-    def per_class(self, default: float, values: Classes | None) -> Floats:
-        """Return (number of classes,) values of a setting by class: a name counts for all below it, unless they have their own.
-
-        A value of None takes an entry out again.
-        """
-        given = {name: value for name, value in (values or {}).items() if value is not None}
-        out = np.full(len(self.schema.classes), float(default))
-        for name in sorted(given, key=self._depth):
-            out[self.schema.under(name)] = given[name]
-        return out
-
-    def flags(self, reason: str, rows: Bools, message: str) -> list[Flag]:
-        """Return one flag for the rows of a mask (n,), or none if no row is in it."""
-        found = np.flatnonzero(rows).tolist()
-        return [Flag(self.name, reason, self.severity, tuple(found), message)] if found else []
-
-    def whole(self, reason: str, message: str) -> list[Flag]:
-        """Return one flag for the item as a whole."""
-        return [Flag(self.name, reason, self.severity, (), message)]
-
-    def _depth(self, name: str) -> int:
-        depth, one = 0, self.schema.classes[self.schema.class_id(name)]
-        while one.parent:
-            depth, one = depth + 1, self.schema.classes[self.schema.ids[one.parent]]
-        return depth
 
 
 def things(labels: Labels, classes: Bools) -> Bools:
@@ -86,14 +39,6 @@ def things(labels: Labels, classes: Bools) -> Bools:
 def foot(labels: Labels) -> tuple[Floats, Floats]:
     """Return x and y (n,) of the middle of the lower edges, where a thing stands on the lane."""
     return (labels.box[:, 0] + labels.box[:, 2]) / 2, labels.box[:, 3]
-
-
-def lowest(labels: Labels, low: Bools, limit: Floats, what: str) -> str:
-    """Return a message about the rows of mask `low`, naming the score (n,) furthest under its limit (n,)."""
-    if not low.any():
-        return ""
-    row = int(np.argmin(np.where(low, labels.score - limit, np.inf)))
-    return f"{low.sum()} label(s), {what}: {labels.score[row]:.2f} where {limit[row]:.2f} is asked for"
 
 
 class VruNearPath(DrivingRule):

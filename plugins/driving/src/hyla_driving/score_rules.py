@@ -3,37 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 
 import numpy as np
 
 from hyla.hooks import hookimpl
+from hyla.rules import Classes, draw, lowest
 from hyla.schema import Schema
 from hyla.types import Flag, Item, Labels
-from hyla_driving.rules import Classes, DrivingRule, lowest
-
-
-class LowScore(DrivingRule):
-    """Send labels with a low score to review.
-
-    Args:
-        threshold: score from 0 to 1 below which a label is flagged; 0.5.
-        classes: thresholds of single classes with all below them. Vehicles 0.8, the usual line for taking a vehicle without a
-            look; vulnerable road users no lower; lane lines and signals have rules of their own.
-    """
-
-    def __init__(
-        self, schema: Schema, name: str, threshold: float = 0.5, classes: Classes | None = None, severity: str = "review"
-    ) -> None:
-        super().__init__(schema, name, severity)
-        self.limit = self.per_class(threshold, classes)
-
-    @hookimpl
-    def check(self, item: Item, labels: Labels) -> list[Flag]:
-        """Return a flag with the rows below the threshold of their class."""
-        limit = self.limit[labels.class_id]
-        low = labels.score < limit
-        return self.flags("low_score", low, lowest(labels, low, limit, "score too low for their class"))
+from hyla_driving.rules import DrivingRule
 
 
 class PoorConditions(DrivingRule):
@@ -138,8 +115,3 @@ class AlwaysReview(DrivingRule):
         return self.flags(
             "generic_class", mine, f"{mine.sum()} label(s) of a class that needs a person to say more: {self.words}"
         )
-
-
-def draw(item_id: str) -> float:
-    """Return a number from 0 to 1 that depends on the id alone and is the same on every machine."""
-    return int.from_bytes(sha256(item_id.encode()).digest()[:8], "big") / 2**64

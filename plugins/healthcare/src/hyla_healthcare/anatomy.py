@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hyla.hooks import hookimpl
+from hyla.rules import SchemaRule, evidence, fact, number
 from hyla.schema import Schema
 from hyla.types import Bools, Flag, Floats, Item, Labels
-from hyla_healthcare.rules import ORGANS, HealthcareRule, evidence, fact, is_ct, number
+from hyla_healthcare.rules import ORGANS, is_ct
 
 LEFT, RIGHT = "7771000", "24028007"  # SNOMED CT
 SIDE = {"left": 1.0, "right": -1.0, "L": 1.0, "R": -1.0}
@@ -20,7 +21,7 @@ LARGE = ("lung", "heart", "aorta", "inferior_vena_cava", "liver", "spleen", "kid
 Ranges = Mapping[str, Sequence[float] | None]
 
 
-class Laterality(HealthcareRule):
+class Laterality(SchemaRule):
     """Send structures to a person whose class names the other side than the one on which they lie.
 
     The side of a class is its code `snomed_modifier` (7771000 left, 24028007 right). It is held against the centroid of the mask,
@@ -61,7 +62,7 @@ class Laterality(HealthcareRule):
         ]
 
 
-class OutsideBody(HealthcareRule):
+class OutsideBody(SchemaRule):
     """Send masks that leave the body to a person.
 
     Args:
@@ -96,7 +97,7 @@ class OutsideBody(HealthcareRule):
         return [*self.flags("outside_body", some, said[0]), *self.flags("outside_body_block", far, said[1])]
 
 
-class VolumeRange(HealthcareRule):
+class VolumeRange(SchemaRule):
     """Send organs of an implausible volume to review.
 
     A structure that the first or last slice cuts is only held against the most. Children have a rule of their own (`minor`), and
@@ -121,7 +122,7 @@ class VolumeRange(HealthcareRule):
         return self.flags("volume_range", odd, _worst(odd, volume, least, most, "a volume", "ml"))
 
 
-class HuRange(HealthcareRule):
+class HuRange(SchemaRule):
     """Send structures of an implausible mean density in CT to review: another class, another phase, or not HU at all.
 
     Args:
@@ -143,7 +144,7 @@ class HuRange(HealthcareRule):
         return self.flags("hu_range", odd, _worst(odd, mean, least, most, "a mean density", "HU"))
 
 
-class Fragments(HealthcareRule):
+class Fragments(SchemaRule):
     """Send organs that come in several pieces to review.
 
     What the first or last slice cuts may come in pieces rightly (the aorta below its arch, the lungs around the diaphragm), and
@@ -174,7 +175,7 @@ class Fragments(HealthcareRule):
         )
 
 
-class AreaJump(HealthcareRule):
+class AreaJump(SchemaRule):
     """Send organs to review whose area changes abruptly from one slice to the next, as where a slice was missed.
 
     Small ones (adrenal glands, gallbladder, pancreas) are left out: their shape alone makes their area change by half.
@@ -204,7 +205,7 @@ class AreaJump(HealthcareRule):
         )
 
 
-class TouchesEdge(HealthcareRule):
+class TouchesEdge(SchemaRule):
     """Note organs that the first or last slice cuts: their volume is that of a part.
 
     Args:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from hyla.hooks import hookimpl
+from hyla.rules import SchemaRule, fact, number
 from hyla.schema import Schema
 from hyla.types import Flag, Item, Labels
-from hyla_healthcare.rules import HealthcareRule, fact, number
 
 
-class SmallLesion(HealthcareRule):
+class SmallLesion(SchemaRule):
     """Send tiny lesions to review: noise and partial volume look the same.
 
     Args:
@@ -38,7 +38,7 @@ class SmallLesion(HealthcareRule):
         )
 
 
-class MeasurableLesion(HealthcareRule):
+class MeasurableLesion(SchemaRule):
     """Note lesions that are large enough to be followed by their diameter.
 
     RECIST 1.1 calls a lesion measurable in CT from a longest diameter of 10 mm on, and of twice the distance of the slices where

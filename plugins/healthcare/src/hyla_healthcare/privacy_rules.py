@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hyla.hooks import hookimpl
+from hyla.rules import SchemaRule, fact
 from hyla.schema import Schema
 from hyla.types import Flag, Item, Labels
-from hyla_healthcare.rules import HealthcareRule, fact
 
 # SOP classes whose pixels often have text burned in, by what follows the root of all storage classes (PS3.6 A).
 STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -21,7 +21,7 @@ NO_TEXT = "none found"  # what the loader says of a picture in which OCR read no
 HEADS = ("BRAIN", "EAR", "FACE", "HEAD", "HEADNECK", "JAW", "NECK", "ORBIT", "SINUS", "SKULL", "WHOLEBODY")
 
 
-class Phi(HealthcareRule):
+class Phi(SchemaRule):
     """Send pictures to a person in which names may be burned into the pixels, before anything else is done with them.
 
     BurnedInAnnotation (0028,0301) says YES; or the SOP class is one of secondary capture, ultrasound, angiography or fluoroscopy,
@@ -50,7 +50,7 @@ class Phi(HealthcareRule):
         return self.whole("phi", f"look for names in the pixels: {'; '.join(why)}") if why else []
 
 
-class Face(HealthcareRule):
+class Face(SchemaRule):
     """Send scans of heads to review: a face can be drawn from a volume, and recognised.
 
     Args:

@@ -8,106 +8,22 @@ out of a header.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from hashlib import sha256
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from hyla.errors import ConfigError
 from hyla.geometry import shape_iou
-from hyla.hooks import Rule, hookimpl
+from hyla.hooks import hookimpl
+from hyla.rules import SchemaRule, draw, evidence, fact, number
 from hyla.schema import Schema
-from hyla.types import Bools, Flag, Floats, Ints, Item, Kind, Labels, Severity
+from hyla.types import Flag, Ints, Item, Kind, Labels
 
 ORGANS = (
     *("lung", "heart", "aorta", "inferior_vena_cava", "liver", "spleen", "kidney", "pancreas", "stomach", "gallbladder"),
     *("adrenal_left", "adrenal_right", "bladder", "brain"),
 )
 PURPOSES = ("clinical", "research")
-Classes = Mapping[str, float | None]
-
-
-class HealthcareRule(Rule):
-    """Hold what each rule of this plugin is given: the schema, its name in the config, and what its flags ask for.
-
-    Raises:
-        ConfigError: for an unknown severity, or a setting that names a class which the schema does not have.
-    """
-
-    def __init__(self, schema: Schema, name: str, severity: str = "review") -> None:
-        if severity not in list(Severity):
-            raise ConfigError(f"rules.{name}.severity is {severity!r}", choices=list(Severity))
-        self.schema = schema
-        self.name = name
-        self.severity = Severity(severity)
-
-    def chosen(self, names: Sequence[str]) -> Bools:
-        """Return (number of classes,) True for the classes of a setting, which must exist, and all below them."""
-        for name in names:
-            self.schema.class_id(name)
-        found = np.zeros(len(self.schema.classes), dtype=bool)
-        found[self.schema.under(*names)] = True
-        return found
-
-    def per_class(self, default: float, values: Classes | None) -> Floats:
-        """Return (number of classes,) values of a setting by class: a name counts for all below it, unless they have their own.
-
-        A value of None takes an entry out again.
-        """
-        given = {name: value for name, value in (values or {}).items() if value is not None}
-        out = np.full(len(self.schema.classes), float(default))
-        for name in sorted(given, key=self._depth):
-            out[self.schema.under(name)] = given[name]
-        return out
-
-    def ranges(self, given: Mapping[str, Sequence[float] | None] | None) -> tuple[Floats, Floats]:
-        """Return the least and the most (number of classes,) of a setting that gives a pair by class; infinite where it does not.
-
-        Raises:
-            ConfigError: for what is no pair in ascending order.
-        """
-        pairs = {name: pair for name, pair in (given or {}).items() if pair is not None}
-        for name, pair in pairs.items():
-            if len(pair) != 2 or not pair[0] <= pair[1]:
-                raise ConfigError(f"rules.{self.name}.ranges.{name} must be [least, most], got {list(pair)}")
-        least = self.per_class(-np.inf, {name: pair[0] for name, pair in pairs.items()})
-        return least, self.per_class(np.inf, {name: pair[1] for name, pair in pairs.items()})
-
-    def flags(self, reason: str, rows: Bools, message: str) -> list[Flag]:
-        """Return one flag for the rows of a mask (n,), or none if no row is in it."""
-        found = np.flatnonzero(rows).tolist()
-        return [Flag(self.name, reason, self.severity, tuple(found), message)] if found else []
-
-    def whole(self, reason: str, message: str) -> list[Flag]:
-        """Return one flag for the item as a whole."""
-        return [Flag(self.name, reason, self.severity, (), message)]
-
-    def _depth(self, name: str) -> int:
-        depth, one = 0, self.schema.classes[self.schema.class_id(name)]
-        while one.parent:
-            depth, one = depth + 1, self.schema.classes[self.schema.ids[one.parent]]
-        return depth
-
-
-def evidence(labels: Labels, name: str) -> Floats:
-    """Return what the model knew (n,), NaN where it is not known."""
-    column = np.asarray(labels.evidence.get(name, np.full(len(labels), np.nan)), dtype=np.float64)
-    return np.where(np.isfinite(column), column, np.nan)
-
-
-def number(labels: Labels, name: str) -> Floats:
-    """Return an attribute that is a number (n,), NaN where it is not known."""
-    column = labels.attributes.get(name)
-    if column is None or column.dtype == object:
-        return np.full(len(labels), np.nan)
-    return np.where(np.isfinite(column), column, np.nan)
-
-
-def fact(item: Item, labels: Labels, name: str) -> Any:
-    """Return what is known of the image as a whole, from the loader or else the image attributes; None if nothing is."""
-    value = item.meta.get(name)
-    return labels.context.get(name) if value is None else value
 
 
 def is_ct(item: Item, labels: Labels) -> bool:
@@ -115,12 +31,7 @@ def is_ct(item: Item, labels: Labels) -> bool:
     return fact(item, labels, "modality") == "CT" or item.meta.get("unit") == "HU"
 
 
-def draw(item_id: str) -> float:
-    """Return a number from 0 to 1 that is the same for this item on every machine."""
-    return int.from_bytes(sha256(item_id.encode()).digest()[:8], "big") / 2**64
-
-
-class ClinicalUse(HealthcareRule):
+class ClinicalUse(SchemaRule):
     """Send every item to a person: no draft may be used on patients unless somebody entitled to it has looked.
 
     Args:
@@ -139,31 +50,7 @@ class ClinicalUse(HealthcareRule):
         return self.whole("clinical_use", "clinical use: a person looks at every item") if self.purpose == "clinical" else []
 
 
-class LowScore(HealthcareRule):
-    """Send labels with a low score to review.
-
-    Args:
-        threshold: score from 0 to 1 below which a label is flagged; 0.5.
-        classes: thresholds of single classes with all below them.
-    """
-
-    def __init__(
-        self, schema: Schema, name: str, threshold: float = 0.5, classes: Classes | None = None, severity: str = "review"
-    ) -> None:
-        super().__init__(schema, name, severity)
-        self.limit = self.per_class(threshold, classes)
-
-    @hookimpl
-    def check(self, item: Item, labels: Labels) -> list[Flag]:
-        """Return a flag with the rows below the threshold of their class."""
-        limit = self.limit[labels.class_id]
-        low = labels.score < limit
-        row = int(np.argmin(np.where(low, labels.score - limit, np.inf))) if low.any() else None
-        said = "" if row is None else f"{labels.score[row]:.2f} where {limit[row]:.2f} is asked for"
-        return self.flags("low_score", low, f"{low.sum()} label(s), score too low: {said}")
-
-
-class Uncertainty(HealthcareRule):
+class Uncertainty(SchemaRule):
     """Send structures of which the model is unsure to review.
 
     Args:
@@ -185,7 +72,7 @@ class Uncertainty(HealthcareRule):
         )
 
 
-class TwoModels(HealthcareRule):
+class TwoModels(SchemaRule):
     """Send structures to review that two models outline differently.
 
     Where the model is an ensemble of several that know the same organ, an item has two masks of a class of which a body has one.
@@ -221,7 +108,7 @@ class TwoModels(HealthcareRule):
         )
 
 
-class SecondReader(HealthcareRule):
+class SecondReader(SchemaRule):
     """Ask for a second reader where a person says, or may say, that something is wrong, and of a share of all items.
 
     Args:

@@ -7,15 +7,15 @@ from fnmatch import fnmatch
 
 from hyla.errors import ConfigError
 from hyla.hooks import hookimpl
+from hyla.rules import SchemaRule, fact
 from hyla.schema import Schema
 from hyla.types import Flag, Item, Labels
-from hyla_healthcare.rules import HealthcareRule, fact
 
 ANSWERS = ("yes", "no")
 WORDS = {"localizer": "a localizer", "derived": "computed from others"}
 
 
-class UnevenSlices(HealthcareRule):
+class UnevenSlices(SchemaRule):
     """Send series to review whose slices are not equally far apart: volumes and diameters along them are off.
 
     Args:
@@ -37,7 +37,7 @@ class UnevenSlices(HealthcareRule):
         )
 
 
-class MissingSlices(HealthcareRule):
+class MissingSlices(SchemaRule):
     """Send series to review in which slices are missing, or come twice."""
 
     def __init__(self, schema: Schema, name: str, severity: str = "review") -> None:
@@ -55,7 +55,7 @@ class MissingSlices(HealthcareRule):
         return found
 
 
-class GantryTilt(HealthcareRule):
+class GantryTilt(SchemaRule):
     """Send series of a tilted gantry to review: models learned from upright stacks.
 
     Args:
@@ -75,7 +75,7 @@ class GantryTilt(HealthcareRule):
         return self.whole("gantry_tilt", f"the gantry is tilted by {tilt:.1f} degrees, limit {self.degrees:g}")
 
 
-class ThickSlices(HealthcareRule):
+class ThickSlices(SchemaRule):
     """Send series to review whose slices are too far apart for small lesions: what lies between two can't be seen.
 
     Single slices and localizers are left out.
@@ -98,7 +98,7 @@ class ThickSlices(HealthcareRule):
         return self.whole("thick_slices", f"slices are {apart:.4g} mm apart, limit {self.mm:g} mm")
 
 
-class FrameOfReference(HealthcareRule):
+class FrameOfReference(SchemaRule):
     """Send DICOM series without a frame of reference to review: other programs can't lay their segmentation over them.
 
     Series that mix two frames of reference never get here: the loader refuses them.
@@ -115,7 +115,7 @@ class FrameOfReference(HealthcareRule):
         return self.whole("frame_of_reference", "the series names no frame of reference (0020,0052)")
 
 
-class UnseenAcquisition(HealthcareRule):
+class UnseenAcquisition(SchemaRule):
     """Send series to review that were taken in a way which the model never saw.
 
     What a header does not tell is not flagged.
@@ -168,7 +168,7 @@ class UnseenAcquisition(HealthcareRule):
         return found
 
 
-class Minor(HealthcareRule):
+class Minor(SchemaRule):
     """Send children to a person: models and ranges are those of adults.
 
     Args:
