@@ -19,6 +19,7 @@ from hyla_healthcare.components import Box
 
 FRAGMENT = 0.01  # share of a structure's voxels above which a piece of it counts
 SIDES = ("_left", "_right")
+DIGITS = 3  # of ml and mm after the point: what people read and correct
 MEASURES = ("volume_ml", "long_axis_mm", "short_axis_mm", "side")
 EVIDENCE = (
     *("mean_hu", "outside_body", "components", "fragment", "area_jump", "entropy"),
@@ -181,10 +182,10 @@ def _attributes(
         axes = {"long_axis_mm", "short_axis_mm"} & columns.keys()
         if affine is not None:
             if "volume_ml" in columns:
-                columns["volume_ml"][i] = row["voxels"] * measure.voxel_ml(affine)
+                columns["volume_ml"][i] = round(row["voxels"] * measure.voxel_ml(affine), DIGITS)
             if number in lesions and axes and (found := measure.diameters_mm(one.mask, affine, box)):
                 for name in axes:
-                    columns[name][i] = found.long if name == "long_axis_mm" else found.short
+                    columns[name][i] = round(found.long if name == "long_axis_mm" else found.short, DIGITS)
         if "side" in columns and (number in sided or one.name.endswith(SIDES)) and np.isfinite(row["midline_mm"]):
             columns["side"][i] = "left" if row["midline_mm"] > 0 else "right"
     return dict(columns)
