@@ -180,8 +180,8 @@ def walk(root: Path, folder: Path | None = None) -> Iterator[Path]:
         with os.scandir(here) as entries:
             listed = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
     except OSError as error:
-        where = here.relative_to(root).as_posix()
-        raise ConfigError(f"the folder {where} of the source can't be read: {error.strerror}", "give read permission") from error
+        hint = "give read permission; to find it: find SOURCE -type d ! -readable"  # its name may be a patient's
+        raise ConfigError(f"a folder of the source can't be read: {error.strerror}", hint) from None
     for entry in listed:
         path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
