@@ -81,6 +81,8 @@ export const COMMANDS = {
       repeats: true,
     },
     axis: { text: "Next direction of view", keys: ["v"] },
+    sliceRight: { text: "This slice of the structure is right", keys: ["u"] },
+    rangeRight: { text: "Right up to here, from the slice marked last", keys: ["Shift+u"] },
     window: { text: "Window preset", keys: DIGITS.slice(0, 7) },
     newMask: { text: "New structure", keys: ["n"] },
     paintDot: { text: "Paint a dot at the cross", keys: ["p"], repeats: true },

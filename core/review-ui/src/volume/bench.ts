@@ -6,6 +6,7 @@ import type { Axis, Voxel } from "../mask/planes";
 import { Flow, type FlowParts } from "../work/flow";
 import { type Key, Work } from "../work/work";
 import type { SliceCache } from "./cache";
+import { Checked } from "./checked";
 import { type Ask, clickAt, Clicks, type Hearing } from "./clicks";
 import { Editor } from "./editor";
 import { isMask, Masks } from "./masks";
@@ -25,6 +26,7 @@ export class Bench {
   readonly scene: Scene;
   readonly editor: Editor;
   readonly clicks: Clicks | null;
+  readonly checked: Checked;
   readonly flow: Flow;
   private readonly ends: (() => void)[];
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -44,6 +46,7 @@ export class Bench {
     this.scene = new Scene(cache, this.masks, (name) => classColor(schema, name));
     this.editor = new Editor(this.scene, this.masks, (key) => work.get(key)?.label.class ?? "", parts.say);
     this.clicks = parts.ask && new Clicks(work, this.masks, parts.ask, parts);
+    this.checked = new Checked(this.masks);
     const selected = (key: Key | null): void => {
       this.scene.label(work.entries(), key);
       this.clicks?.only(key);
@@ -106,6 +109,19 @@ export class Bench {
     this.click(axis, u + 0.5, v + 0.5, k, inside);
   }
 
+  /**
+   * Mark the axial slice that is shown, or all from the one marked last, as right. Once all are, a structure that waits is
+   * accepted.
+   */
+  right(range: boolean): void {
+    const key = this.flow.selected;
+    if (key === null || !this.masks.get(key)) return;
+    this.editor.end();
+    if (range) this.checked.range(key, this.scene.at.z);
+    else this.checked.toggle(key, this.scene.at.z);
+    if (this.checked.whole(key) && this.work.get(key)?.open) this.decide((flow) => flow.accept());
+  }
+
   /** Say where the cross is: "axial slice 21 of 40, 51.2 mm, 43 HU, liver". */
   status(): string {
     const { scene } = this;
@@ -138,6 +154,7 @@ export class Bench {
   close(): void {
     clearTimeout(this.timer);
     this.clicks?.close();
+    this.checked.close();
     for (const end of this.ends) end();
     this.scene.close();
   }

@@ -1,5 +1,6 @@
 /** Let Svelte see a scene: what reads it through `follow` is repeated when the scene, or a finished edit of its masks, changes it. */
 import { createSubscriber } from "svelte/reactivity";
+import type { Checked } from "./checked";
 import type { Clicks } from "./clicks";
 import type { Editor, Settings } from "./editor";
 import type { Masks } from "./masks";
@@ -34,6 +35,14 @@ export function followClicks(clicks: Clicks | null): () => Clicks | null {
   return () => {
     subscribe();
     return clicks;
+  };
+}
+
+export function followChecked(checked: Checked): () => Checked {
+  const subscribe = createSubscriber((update) => checked.on(update));
+  return () => {
+    subscribe();
+    return checked;
   };
 }
 
