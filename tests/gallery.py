@@ -20,7 +20,9 @@ import gallery_scenes
 import gallery_stages
 from toy import write as write_plugin
 
-EVERYTHING = "photo {photos} 9\nclip 1 60\nvolume 1\noblique 1\nraster 1\npart 1\nhuge 1\ntiny 2\nempty 2\nbroken 1\n"
+EVERYTHING = (
+    "photo {photos} 9\nclip 1 60\nvolume 1\noblique 1\nraster 1\npart 1\nseries 1 24\nhuge 1\ntiny 2\nempty 2\nbroken 1\n"
+)
 
 PRESET = """
 # @package _global_
@@ -49,12 +51,18 @@ schema:
     heart: {kinds: [mask]}
     spine: {kinds: [mask]}
 ODD_CLASSES
+    sample: {kinds: [keypoints], color: "#b02080"}
+    bare: {kinds: [polygon], parent: field}
   attributes:
     occluded: {type: boolean}
     count: {type: integer, minimum: 0, maximum: 9}
     length: {type: number, unit: m, minimum: 0, maximum: 50}
     note: {type: text}
     colour: {type: choice, choices: [red, green, blue], classes: [vehicle]}
+    ndvi: {type: number, classes: [field]}
+    area_ha: {type: number, unit: har, minimum: 0, classes: [field]}
+    severity: {type: number, unit: "%", minimum: 0, maximum: 100, classes: [field]}
+    crop: {type: text, classes: [field]}
     light: {type: choice, scope: image, choices: [day, night]}
     wet: {type: boolean, scope: image}
     temperature: {type: number, scope: image, unit: Cel}

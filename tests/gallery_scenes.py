@@ -18,6 +18,8 @@ RASTER = (1000, 1200)
 HUGE = (8000, 12500)
 BORDER = 100  # pixels of nodata round the raster
 PART = [300, 200, 400, 350]  # column, row, width, height
+SERIES = (600, 800)  # of the rasters of a place at DATES
+DATES = ("2024-05-01", "2024-06-05", "2024-07-10")
 SPACING = (0.8, 0.8, 2.5)  # mm along x, y, slices
 FOCAL = 500.0
 INTRINSICS = ((FOCAL, 0.0, 320.0), (0.0, FOCAL, 240.0), (0.0, 0.0, 1.0))
@@ -44,6 +46,8 @@ def scene(item):
         dx, dy = PART[:2] if made == "part" else (0, 0)
         height, width = (PART[3], PART[2]) if made == "part" else RASTER
         return field_rows(dx, dy, height, width)
+    if made == "series":
+        return series_rows(item.index, item.meta["fields"])
     if made == "huge":
         boxes = ((1000, 1000, 1400, 1300), (12400, 7900, 12500, 8000))
         return [("car", Kind.BOX, None, box, score, -1) for box, score in zip(boxes, (0.9, 0.3), strict=True)]
@@ -158,6 +162,45 @@ def field_rows(dx, dy, height, width):
     return rows
 
 
+def plot(number, fields):
+    """Return the ring (4, 2) of one of the fields of a place, which lie in rows and do not touch."""
+    across = math.ceil(math.sqrt(fields * SERIES[1] / SERIES[0]))
+    w, h = (SERIES[1] - 40) / across, (SERIES[0] - 40) / math.ceil(fields / across)
+    x, y = 20 + w * (number % across), 20 + h * (number // across)
+    return np.array(
+        [(x + 0.1 * w, y + 0.1 * h), (x + 0.9 * w, y + 0.15 * h), (x + 0.85 * w, y + 0.9 * h), (x + 0.1 * w, y + 0.85 * h)]
+    )
+
+
+def dry(number, index):
+    """Tell whether a field is dry at a date: bare at first, then green, at last every third one is stressed."""
+    return index == 0 or (index == 2 and number % 3 == 0)
+
+
+def series_rows(index, fields):
+    """Return the fields of a place at a date, and the samples: points beside the first three fields."""
+    rows = []
+    for number in range(fields):
+        ring = plot(number, fields)
+        score = 0.4 + number / 1e5 if index and number % 4 == 0 else 0.9
+        rows.append(("field", Kind.POLYGON, (ring,), bounds(ring), score, -1))
+    for number in range(3):
+        x, y = plot(number, fields)[2] + 4
+        rows.append(("sample", Kind.KEYPOINTS, np.array([(x, y, 2)]), (x, y, x, y), 1.0, -1))
+    return rows
+
+
+def field_facts(item):
+    """Return the attributes of `series_rows`."""
+    fields, index = item.meta["fields"], item.index
+    return {
+        "ndvi": [round((0.21 if dry(n, index) else 0.78) + n % 7 / 100, 3) for n in range(fields)] + [None] * 3,
+        "area_ha": [round(1.5 + n % 11 * 0.37, 2) for n in range(fields)] + [None] * 3,
+        "severity": [48.0 if dry(n, index) else 0.0 for n in range(fields)] + [None] * 3,
+        "crop": ["maize" if n % 2 else "wheat" for n in range(fields)] + [None] * 3,
+    }
+
+
 # Pixels.
 
 
@@ -251,10 +294,13 @@ def uncertainty():
     return np.round(np.exp(-(((np.arange(VOLUME[0]) - 24) / 6.0) ** 2)), 4)
 
 
-def write_file(kind, number, folder):
+def write_file(kind, number, folder, fields=24):
     path = folder / f"{kind}-{number:04d}"
     if kind in ("raster", "part"):
         write_raster(path.with_suffix(".tif"))
+    elif kind == "series":
+        for index in range(len(DATES)):
+            write_scene(path.with_name(f"{path.name}-{index}.tif"), index, fields)
     elif kind == "huge":
         height, width = HUGE
         shades = np.add.outer(np.arange(height) // 32, np.arange(width) // 32).astype(np.uint8)
@@ -269,10 +315,6 @@ def write_file(kind, number, folder):
 
 
 def write_raster(path):
-    import rasterio
-    from rasterio.enums import ColorInterp
-    from rasterio.transform import Affine
-
     height, width = RASTER
     rng = np.random.default_rng(7)
     bands = np.empty((4, height, width), np.uint16)
@@ -284,6 +326,32 @@ def write_raster(path):
     inner = np.zeros((height, width), bool)
     inner[BORDER:-BORDER, BORDER:-BORDER] = True
     bands[:, ~inner] = 0
+    write_bands(path, bands, 0.5)
+
+
+def write_scene(path, index, fields):
+    """Write one date of a place: pixels of 10 m, brown ground, fields pale where they are dry and else green.
+
+    A dark strip on the left and a bright one on the right make all dates look alike when they are stretched.
+    """
+    height, width = SERIES
+    rng = np.random.default_rng(index)
+    bands = np.array([1700, 1300, 900, 2300], float)[:, None, None] + rng.normal(0, 25, (4, height, width))
+    bands[..., :18], bands[..., -18:] = 150, 3000
+    for number in range(fields):
+        (x0, y0), (x1, y1) = plot(number, fields)[[0, 2]].astype(int)
+        bands[:, y0:y1, x0:x1] = np.array([2300, 1500, 1000, 2500] if dry(number, index) else [400, 900, 400, 4200])[
+            :, None, None
+        ]
+    write_bands(path, bands.astype(np.uint16), 10)
+
+
+def write_bands(path, bands, metres):
+    import rasterio
+    from rasterio.enums import ColorInterp
+    from rasterio.transform import Affine
+
+    _, height, width = bands.shape
     profile = {
         "driver": "GTiff",
         "width": width,
@@ -293,7 +361,7 @@ def write_raster(path):
         "nodata": 0,
         "crs": "EPSG:32633",
     }
-    profile |= {"transform": Affine(0.5, 0, 500000, 0, -0.5, 4650000), "tiled": True, "blockxsize": 256, "blockysize": 256}
+    profile |= {"transform": Affine(metres, 0, 500000, 0, -metres, 4650000), "tiled": True, "blockxsize": 256, "blockysize": 256}
     with rasterio.open(path, "w", compress="deflate", photometric="minisblack", **profile) as out:
         out.write(bands)
         out.descriptions = ("red", "green", "blue", "nir")

@@ -6,6 +6,7 @@ A source is a text file named *.gallery with lines `KIND COUNT [MORE]`:
     clip 1 60      a clip of 60 frames, in which one of three tracks changes its identity half-way
     volume 1       a CT phantom of 40 x 128 x 128 voxels; `oblique 1`: turned, and counted from the head down
     raster 1       a GeoTIFF of 1200 x 1000 pixels, 4 bands; `part 1`: an item that is a part of it
+    series 1 24    a place at three dates, with 24 fields and a few samples taken on the ground
     huge 1         a picture of 100 megapixels; `tiny 1`: labels of a pixel; `empty 1`: no labels
     broken 1       a picture that was there during the run, and whose file is then deleted
 
@@ -44,9 +45,9 @@ class Gallery(Loader):
         files = path.with_suffix(".files")
         if not files.exists():
             files.mkdir()
-            for kind, count, *_ in wanted:
+            for kind, count, *more in wanted:
                 for n in range(int(count)):
-                    scenes.write_file(kind, n, files)
+                    scenes.write_file(kind, n, files, *map(int, more))
         return (item for kind, count, *more in wanted for item in self._items(kind, int(count), files.name, *map(int, more)))
 
     def _items(self, kind, count, files, more=0):
@@ -57,6 +58,10 @@ class Gallery(Loader):
                 length = more or 60
                 for i in range(length):
                     yield Item(item_id(name, i), name, name, i, "video_frame", {**meta, "length": length, "seconds": i / 25})
+            elif kind == "series":
+                for i, date in enumerate(scenes.DATES):
+                    uri, about = f"{files}/{name}-{i}.tif", {**meta, "date": date, "sensor": "sentinel2", "fields": more or 24}
+                    yield Item(item_id(name, i), uri, name, i, "scene", about)
             elif kind in ("raster", "part"):
                 window = {"window": scenes.PART} if kind == "part" else {}
                 yield Item(item_id(name), f"{files}/{name}.tif", kind="tile", meta={**meta, **window})
@@ -75,7 +80,7 @@ class Gallery(Loader):
             frame = PatientFrame(scenes.affine(kind == "oblique"), "1.2.3")
             context = {"modality": "CT", "slice_uncertainty": scenes.uncertainty().tolist(), "light": "day"}
             return Image(scenes.phantom()[0], item, frame, context, volume=True)
-        if kind in ("raster", "part"):
+        if kind in ("raster", "part", "series"):
             return scenes.read_raster(inside(self.root, item.uri), item)
         if kind in ("huge", "broken"):
             return Image(read_image(inside(self.root, item.uri)), item)
@@ -119,6 +124,8 @@ class Oracle(Model):
         }
         if image.volume:
             attributes = {}
+        if image.item.meta["made"] == "series":
+            attributes = scenes.field_facts(image.item)
         return Labels.of(
             ids,
             np.array(boxes, dtype=float),

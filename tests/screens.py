@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from page_kit import ids, on_screen, settle
 from served import Served
 
-PROJECT = "photo 12 9\nclip 1 60\nvolume 1\nraster 1\nbroken 1"
+PROJECT = "photo 12 9\nclip 1 60\nvolume 1\nraster 1\nseries 1 24\nbroken 1"
 LOST = ("ERR_INTERNET_DISCONNECTED", "401", "404", "410")  # what the browser itself says on the console on this way
 PICTURES = """() => {
   const all = [...document.querySelectorAll(".cell img")];
@@ -100,6 +100,10 @@ def walk(page: Page, here: Served) -> Iterator[str]:
     yield "gone"
     open_map(page, first("raster"))
     yield "map"
+    open_map(page, list(ids(here.project, "series").values())[2])
+    page.keyboard.press("u")
+    page.wait_for_function(TILES)
+    yield "dates"
     open_grid(page, "car")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("x")

@@ -18,7 +18,7 @@ from hyla.decide.flow import Demand, certify
 from hyla.decide.simulate import simulate
 from hyla.decide.simulation import NAME as SIMULATION
 from hyla.errors import StoreError
-from hyla.evaluate import Figure
+from hyla.figure import Figure
 from hyla.report import plots, report
 from hyla.report.report import page
 from hyla.schema import Schema

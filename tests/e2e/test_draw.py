@@ -75,8 +75,7 @@ def draw_all(page: Page) -> None:
     click(page, POINTS["left_hand"])  # hidden
     page.keyboard.up("Shift")
     press(page, "n")  # the right hand is absent
-    click(page, POINTS["left_foot"], POINTS["right_foot"])
-    name(page, "person")
+    click(page, POINTS["left_foot"], POINTS["right_foot"])  # only a person has several, so nobody is asked
 
     press(page, "r")
     drag(page, *STROKE)

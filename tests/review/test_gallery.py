@@ -32,7 +32,7 @@ def test_every_kind_of_item_of_label_and_of_flag_is_there(project):
     records = list(project.records())
     assert project.counts().quarantined == 0
     assert Counter(r.item.meta["made"] for r in records) == {
-        **{"photo": 20, "clip": 60, "volume": 1, "oblique": 1, "raster": 1, "part": 1},
+        **{"photo": 20, "clip": 60, "volume": 1, "oblique": 1, "raster": 1, "part": 1, "series": 3},
         **{"huge": 1, "tiny": 2, "empty": 2, "broken": 1},
     }
     assert {kind for r in records for kind in r.labels.kind.tolist()} == set(Kind)
@@ -62,7 +62,7 @@ def test_pixels_can_be_read_again_but_for_what_is_broken(project):
             continue
         image = pictures.load(record.item)
         assert image.size == record.size
-        if record.item.group:
+        if record.item.kind == "video_frame":
             assert number_of(image.pixels) == record.item.index
 
 

@@ -10,14 +10,17 @@ import tracemalloc
 import numpy as np
 import pytest
 import rasterio
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image as Pillow
 from rasterio.windows import Window
 
 from gallery_scenes import BORDER, PART, RASTER
 from hyla.errors import BadItem
-from hyla.frame import MapFrame
+from hyla.frame import Frame, MapFrame
 from hyla.review import pixels, tiles
 from hyla.review.media import Media
+from hyla.review.places import pixel_of, place_of
 from hyla.review.problems import Refused
 from hyla.review.tiles import Decoded, OnDisk, Painted
 from hyla.store import Project
@@ -238,20 +241,36 @@ def test_a_stretch_of_none_shows_the_whole_range_of_the_type():
 
 
 def test_places_are_given_in_the_rasters_system_and_in_degrees(project, monkeypatch):
-    media = Media(project)
-    raster, part, photo, _ = (r.item.id for r in project.records())
-    place = media.place(raster, 0, 0)
+    raster, part, photo, _ = (r.frame for r in project.records())
+    place = place_of(raster, 0, 0)
     assert (place.crs, place.x, place.y) == ("EPSG:32633", 500000, 4650000)
     assert place.lon == pytest.approx(15, abs=1e-9)  # the middle of the zone
     assert place.lat == pytest.approx(42.0013, abs=1e-3)
-    assert media.place(part, 10, 20).x == 500000 + (PART[0] + 10) * 0.5
-    assert media.place(part, 10, 20).y == 4650000 - (PART[1] + 20) * 0.5
+    assert place_of(part, 10, 20).x == 500000 + (PART[0] + 10) * 0.5
+    assert place_of(part, 10, 20).y == 4650000 - (PART[1] + 20) * 0.5
     with pytest.raises(Refused, match="map"):
-        media.place(photo, 0, 0)
-    assert tiles.lon_lat(MapFrame(crs="nonsense"), 1, 2) == tiles.lon_lat(MapFrame(), 1, 2) == (None, None)
-    assert tiles.lon_lat(MapFrame(crs="EPSG:32633"), 1e300, 1e300) == (None, None)
+        place_of(photo, 0, 0)
+    for frame, x in ((MapFrame(crs="nonsense"), 1), (MapFrame(), 1), (MapFrame(crs="EPSG:32633"), 1e300)):
+        assert (place_of(frame, x, x).lon, place_of(frame, x, x).lat) == (None, None)
     monkeypatch.setitem(sys.modules, "rasterio.warp", None)
-    assert media.place(raster, 0, 0).lon is None
+    assert place_of(raster, 0, 0).lon is None
+
+
+@settings(deadline=None)
+@given(st.floats(-50, 1300), st.floats(-50, 1100))
+def test_a_place_leads_back_to_its_pixel(x, y):
+    frame = MapFrame((0.5, 0.1, 500000, 0.1, -0.5, 4650000), "EPSG:32633")
+    place = place_of(frame, x, y)
+    back = pixel_of(frame, place.lon, place.lat)
+    assert (back.x, back.y) == pytest.approx((x, y), abs=1e-4)
+
+
+def test_a_place_that_a_map_cannot_show_is_refused():
+    with pytest.raises(Refused, match="not lie on a map"):
+        pixel_of(Frame(), 15, 42)
+    with pytest.raises(Refused) as refused:
+        pixel_of(MapFrame(crs="nonsense"), 15, 42)
+    assert refused.value.status == 422
 
 
 def test_without_rio_tiler_the_pixels_are_loaded(project, monkeypatch):

@@ -49,7 +49,8 @@ def demo(preset: str, to: Path) -> Answer:
             if truth is not None:
                 project.add(match_items(truth, project), "truth:sample")
         schema = project.schema()
-        found = project_evaluate(project, fold=[c.name for c in schema.classes if not c.parent])
+        fold = getattr(sample, "FOLD", [c.name for c in schema.classes if not c.parent])
+        found = project_evaluate(project, fold=fold)
         sheet = _sheet(draw_project(project, out / "pictures", SHEET[0] * SHEET[1]), out / "sheet.png")
         compared = simulate_project(project, "sample", EPS, arms=DEMO_ARMS, repetitions=5)
         compared.write(out)
@@ -107,7 +108,7 @@ def _unseen(step: Step) -> list[str]:
 
 
 def _brief(found: Evaluation) -> str:
-    """Return precision and recall of what was found; the classes count as their most general ones."""
+    """Return precision and recall of what was found, by class."""
     lines = []
     for name, part in found.parts.items():
         some = [f"{c} AP50 {f.ap50}" for c, f in part.classes.items() if f.predicted]

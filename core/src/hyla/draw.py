@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from colorsys import hsv_to_rgb
 from typing import Any
 
@@ -47,6 +48,29 @@ def color_of(schema: Schema, class_id: int) -> Color:
     if one.color:
         return tuple(int(one.color[i : i + 2], 16) for i in (1, 3, 5))  # type: ignore[return-value]
     return tuple(round(255 * c) for c in hsv_to_rgb(class_id * GOLDEN % 1, 0.85, 1.0))  # type: ignore[return-value]
+
+
+def sheet(tiles: Sequence[Pillow.Image], across: int, legend: Sequence[tuple[str, Color]]) -> npt.NDArray[np.uint8]:
+    """Return pictures of one size beside and below each other (H, W, 3), `across` in a row, with a legend under them."""
+    width, height = tiles[0].size
+    columns = min(across, len(tiles))
+    rows = -(-len(tiles) // columns)
+    font = ImageFont.load_default(14)
+    places, x, y = [], 6, rows * height + 5
+    for words, color in legend:
+        wide = int(font.getlength(words)) + 30
+        if x > 6 and x + wide > columns * width:
+            x, y = 6, y + 20
+        places.append((x, y, words, color))
+        x += wide
+    whole = Pillow.new("RGB", (columns * width, y + 22 if legend else rows * height), "black")
+    for n, tile in enumerate(tiles):
+        whole.paste(tile, (n % columns * width, n // columns * height))
+    pen = ImageDraw.Draw(whole)
+    for x, y, words, color in places:
+        pen.rectangle((x, y + 2, x + 12, y + 14), fill=color)
+        pen.text((x + 17, y), words, font=font, fill="white")
+    return np.asarray(whole)
 
 
 def _draw_one(pen: ImageDraw.ImageDraw, layer: Pillow.Image, record: Record, row: int, schema: Schema, scale: int) -> None:

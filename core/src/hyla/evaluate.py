@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hyla import average_precision as ap
+from hyla import points
 from hyla.dice import Masks, Overlap, overlaps, volumes_of
 from hyla.errors import ConfigError, FormatError, StageError
+from hyla.figure import Figure, share
 from hyla.formats import picture
 from hyla.formats.segments import areas, rle_of
 from hyla.geometry import xywh
 from hyla.lines import right
+from hyla.points import PointFigures
 from hyla.schema import Schema
 from hyla.types import Floats, Ints, Item, Kind, Labels, Record
 
@@ -31,26 +34,6 @@ if TYPE_CHECKING:
 BOXED = (Kind.BOX, Kind.ROTATED_BOX, Kind.POLYGON, Kind.KEYPOINTS, Kind.MASK)
 KINDS = {"boxes": "bbox", "masks": "segm", "keypoints": "keypoints"}
 SCORES = (0.1, 0.25, 0.5, 0.75, 0.9)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """Hold a figure with its 95 % interval.
-
-    Args:
-        value, low, high: None where there is nothing to measure.
-        n: labels (or images) that it is measured on.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-
-    def __str__(self) -> str:
-        if self.value is None:
-            return f"- (n {self.n})"
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] (n {self.n})"
 
 
 @dataclass(frozen=True)
@@ -116,6 +99,7 @@ class Evaluation:
         tags: share of images with tags whose best tag is one of them, where there are any.
         lines: where the truth has any.
         volumes: class name -> how its masks of volumes agree; a class counts as itself, whatever is folded.
+        points: what the areas say at single points of the truth, where it has any; a class counts as itself, likewise.
     """
 
     images: int
@@ -125,6 +109,7 @@ class Evaluation:
     tags: Figure | None = None
     lines: LineFigures | None = None
     volumes: dict[str, Overlap] = field(default_factory=dict)
+    points: PointFigures | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON-able values."""
@@ -148,6 +133,8 @@ class Evaluation:
             width = max(map(len, self.volumes))
             lines += ["", f"volumes; intervals over {self.samples} draws of the volumes"]
             lines += [f"  {name:<{width}}  {one}" for name, one in self.volumes.items()]
+        if self.points:
+            lines += ["", str(self.points)]
         return "\n".join(lines)
 
 
@@ -164,7 +151,8 @@ def evaluate(
 ) -> Evaluation:
     """Measure `predictions` against `truth`, matched by item id.
 
-    Boxes are those of all labels but tags, lines and cuboids; masks those of polygons and masks. A label of the truth whose
+    Boxes are those of all labels but tags, lines, cuboids and single points; masks those of polygons and masks. At a single point
+    of the truth (keypoints with one point) the areas that cover it are measured, see `hyla.points`. A label of the truth whose
     `evidence["iscrowd"]` is 1 counts neither for nor against. A class on neither side is left out.
 
     Args:
@@ -186,6 +174,8 @@ def evaluate(
         schema.class_id(name)
         counts_as[schema.under(name)] = schema.class_id(name)
     sides = _Side(counts_as), _Side(counts_as)
+    family = points.families(schema)
+    answers: dict[int, list[int]] = {}
     numbers: dict[str, int] = {}
     images: list[dict[str, Any]] = []
     for one in truth:
@@ -200,6 +190,8 @@ def evaluate(
                 raise StageError(f"the predictions have item {one.item.id!r} twice")
             seen.add(number)
             sides[1].add(one, images[number - 1])
+            if asked := sides[0].points.get(number):
+                answers[number] = points.said(asked, one.labels, family)
     parts = {}
     for name, kind in KINDS.items():
         left, right = (side.annotations[name] for side in sides)
@@ -210,7 +202,13 @@ def evaluate(
     tags, lines = _tags(sides[0].tags, sides[1].tags), _lines(sides[0].lines, sides[1].lines, images)
     volumes = overlaps(sides[0].volumes, sides[1].volumes, samples, seed)
     named = {schema.names[c]: one for c, one in volumes.items()}
-    return Evaluation(len(images), len(images) - len(seen), samples, parts, tags, lines, named)
+    pairs = [
+        (one[0], answer)
+        for n, asked in sides[0].points.items()
+        for one, answer in zip(asked, answers.get(n, [points.NOTHING] * len(asked)), strict=True)
+    ]
+    stood = points.figures(pairs, schema) if pairs else None
+    return Evaluation(len(images), len(images) - len(seen), samples, parts, tags, lines, named, stood)
 
 
 def project_evaluate(project: Project, truth: str | None = None, **settings: Any) -> Evaluation:
@@ -323,9 +321,13 @@ class _Side:
         self.annotations: dict[str, list[dict[str, Any]]] = {name: [] for name in KINDS}
         self.tags: dict[int, list[tuple[float, int]]] = {}
         self.volumes: dict[int, Masks] = {}
+        self.points: dict[int, points.Known] = {}
 
     def add(self, one: Record, image: Mapping[str, Any]) -> None:
-        labels = replace(one.labels, class_id=self._counts_as[one.labels.class_id])
+        single, rest = points.split(one.labels)
+        if len(single):
+            self.points[image["id"]] = points.known(single)
+        labels = replace(rest, class_id=self._counts_as[rest.class_id])
         tags = labels.kind == Kind.TAG
         if volumes := volumes_of(one.labels):
             self.volumes[image["id"]] = volumes
@@ -412,18 +414,14 @@ def _figure(value: Any, draws: Floats, n: Any, images: Any) -> Figure:
 def _at_score(matched: Sequence[ap.Matched], score: float, truth: int) -> AtScore:
     hits = sum(int((m.hit[0, 0] & (m.score >= score)).sum()) for m in matched)
     counted = sum(int((~m.out[0, 0] & (m.score >= score)).sum()) for m in matched)
-    return AtScore(score, _share(hits, counted), _share(hits, truth))
-
-
-def _share(k: int, n: int) -> Figure:
-    return Figure(k / n, *ap.wilson(k, n), n) if n else Figure(None, None, None, 0)
+    return AtScore(score, share(hits, counted), share(hits, truth))
 
 
 def _tags(truth: Mapping[int, list[tuple[float, int]]], found: Mapping[int, list[tuple[float, int]]]) -> Figure | None:
     if not truth:
         return None
     right = sum(max(found.get(image, [(0.0, -1)]))[1] in {c for _, c in tags} for image, tags in truth.items())
-    return _share(right, len(truth))
+    return share(right, len(truth))
 
 
 def _lines(
@@ -436,4 +434,4 @@ def _lines(
         n = image["id"]
         hits += int(right(found.get(n, []), truth.get(n, []), (image["height"], image["width"])).sum())
     total, all_found = (sum(len(lines) for lines in side.values()) for side in (truth, found))
-    return LineFigures(_share(hits, all_found), _share(hits, total), 2 * hits / (total + all_found))
+    return LineFigures(share(hits, all_found), share(hits, total), 2 * hits / (total + all_found))

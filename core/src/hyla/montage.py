@@ -10,7 +10,7 @@ from PIL import Image as Pillow
 from PIL import ImageDraw, ImageFont
 
 from hyla import geometry
-from hyla.draw import color_of
+from hyla.draw import Color, color_of, sheet
 from hyla.review import volumes
 from hyla.schema import Schema
 from hyla.types import Bools, Image, Kind, Record, Rle
@@ -42,7 +42,7 @@ def montage(image: Image, record: Record, schema: Schema, across: int = 4, down:
         for class_id, mask in masks:
             _paint(tile, mask[index], np.array(color_of(schema, class_id)))
         tiles.append(_scaled(tile, spacing, f"{index + 1}/{volume.voxels.shape[0]}"))
-    return _sheet(tiles, across, _legend(masks, schema))
+    return sheet(tiles, across, _legend(masks, schema))
 
 
 def _masks(record: Record) -> list[tuple[int, Bools]]:
@@ -84,27 +84,5 @@ def _scaled(tile: Pixels, spacing: list[float] | None, words: str) -> Pillow.Ima
     return picture
 
 
-def _legend(masks: list[tuple[int, Bools]], schema: Schema) -> list[tuple[str, tuple[int, int, int]]]:
+def _legend(masks: list[tuple[int, Bools]], schema: Schema) -> list[tuple[str, Color]]:
     return [(schema.names[c], color_of(schema, c)) for c in sorted({c for c, _ in masks})]
-
-
-def _sheet(tiles: list[Pillow.Image], across: int, legend: list[tuple[str, tuple[int, int, int]]]) -> Pixels:
-    width, height = tiles[0].size
-    columns = min(across, len(tiles))
-    rows = -(-len(tiles) // columns)
-    font = ImageFont.load_default(14)
-    places, x, y = [], 6, rows * height + 5
-    for words, color in legend:
-        wide = int(font.getlength(words)) + 30
-        if x > 6 and x + wide > columns * width:
-            x, y = 6, y + 20
-        places.append((x, y, words, color))
-        x += wide
-    sheet = Pillow.new("RGB", (columns * width, y + 22 if legend else rows * height), "black")
-    for n, tile in enumerate(tiles):
-        sheet.paste(tile, (n % columns * width, n // columns * height))
-    pen = ImageDraw.Draw(sheet)
-    for x, y, words, color in places:
-        pen.rectangle((x, y + 2, x + 12, y + 14), fill=color)
-        pen.text((x + 17, y), words, font=font, fill="white")
-    return np.asarray(sheet)

@@ -12,7 +12,9 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 
 from hyla import draw, plugins
+from hyla.atlas import atlas
 from hyla.errors import BadItem, ConfigError
+from hyla.frame import MapFrame
 from hyla.hooks import Loader
 from hyla.montage import montage
 from hyla.plugins import Pipeline
@@ -92,7 +94,7 @@ class Pictures:
 
 def draw_project(project: Project, to: Path, limit: int, source: str = "best") -> list[Path]:
     """Draw up to `limit` items of `project`, evenly spread, as JPEG files in `to`; return their paths. A volume becomes a
-    sheet of slices.
+    sheet of slices, and what lies on a map gets a legend.
     """
     to.mkdir(parents=True, exist_ok=True)
     schema, pictures = project.schema(), Pictures.of(project)
@@ -104,8 +106,7 @@ def draw_project(project: Project, to: Path, limit: int, source: str = "best") -
         if group and record.item.group != group:
             pictures.close(group)
         group = record.item.group
-        image = pictures.load(record.item)
-        paths.append(_write(image, record, schema, to))
+        paths.append(_write(pictures.load(record.item), record, schema, to))
     if group:
         pictures.close(group)
     return paths
@@ -113,7 +114,12 @@ def draw_project(project: Project, to: Path, limit: int, source: str = "best") -
 
 def _write(image: Image, record: Record, schema: Schema, to: Path) -> Path:
     path = to / f"{record.item.id}.jpg"
-    drawn = montage(image, record, schema) if image.volume else draw.draw(_rgb(image.pixels), record, schema)
+    if image.volume:
+        drawn = montage(image, record, schema)
+    elif isinstance(record.frame, MapFrame):
+        drawn = atlas(image, record, schema)
+    else:
+        drawn = draw.draw(_rgb(image.pixels), record, schema)
     Pillow.fromarray(drawn).save(path, quality=88)
     return path
 

@@ -134,7 +134,8 @@ class Image:
     """Hold what a loader read.
 
     Args:
-        pixels: (H, W, C), C = 1 grey, 3 RGB or the bands of a raster; or (D, H, W) for a volume when `volume` is set.
+        pixels: (H, W, C), C = 1 grey, 3 RGB or the bands of a raster; or (D, H, W) for a volume when `volume` is set. A picture
+            too large to hold is a `hyla.lazy.LazyPixels`, which is indexed alike.
         item: what it is a picture of.
         frame: what maps its pixels to the world.
         context: JSON-able facts about the image as a whole (weather, scanner) which become attributes of the image and strata.

@@ -13,6 +13,7 @@ import type {
   Mode,
   NewPerson,
   Person,
+  Pixel,
   Place,
   Queue,
   Refine,
@@ -23,6 +24,7 @@ import type {
   Stats,
   Take,
   TakeGrid,
+  Tiles,
   Undo,
 } from "./types";
 
@@ -144,6 +146,8 @@ export const api = {
   people: () => call<Person[]>("GET", "/people"),
   invite: (person: NewPerson) => call<Invited>("POST", "/people", { body: person }),
   place: (item: string, x: number, y: number) => call<Place>("GET", `/place/${id(item)}${query({ x, y })}`),
+  pixel: (item: string, lon: number, lat: number) => call<Pixel>("GET", `/pixel/${id(item)}${query({ lon, lat })}`),
+  tiles: (item: string, scene: number) => call<Tiles>("GET", `/tiles/${id(item)}${query({ scene })}`),
   decide: (body: Decisions, key: string) =>
     call<AllMade>("POST", "/decisions", { body, headers: { "Idempotency-Key": key } }),
   undo: (body: Undo, key: string) => call<AllMade>("POST", "/undo", { body, headers: { "Idempotency-Key": key } }),

@@ -234,6 +234,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/pixel/{item}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Pixel
+         * @description Return which point of a map lies at a longitude and latitude (WGS84).
+         */
+        get: operations["pixel_api_v1_pixel__item__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/place/{item}": {
         parameters: {
             query?: never;
@@ -316,6 +336,26 @@ export interface paths {
          *     What was taken back counts nowhere, and what was done again counts once.
          */
         get: operations["stats_api_v1_stats_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tiles/{item}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tiles
+         * @description Tell how the place that a map shows is tiled at another date.
+         */
+        get: operations["tiles_api_v1_tiles__item__get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -413,7 +453,7 @@ export interface paths {
         };
         /**
          * Tile
-         * @description Return a tile of a picture.
+         * @description Return a tile of a picture, or with `scene` of the same place at another date.
          */
         get: operations["tile_media__item__tile__z___x___y__jpg_get"];
         put?: never;
@@ -816,6 +856,7 @@ export interface components {
          * @description Hold an item as one person may see it: with `mode` blind it has no labels, flags, reason or history of others.
          *
          *     `mode`: second for who gives a second opinion (the first is absent), adjudicate for who chooses between `opinions`.
+         *     `scenes`: the dates of the place that a map shows, this one among them, in their order.
          */
         Item: {
             /** Context */
@@ -848,6 +889,8 @@ export interface components {
             opinions: components["schemas"]["Opinion"][];
             /** Reason */
             reason: string;
+            /** Scenes */
+            scenes: components["schemas"]["SceneInfo"][];
             /** Size */
             size: number[];
             state: components["schemas"]["ItemState"];
@@ -1060,6 +1103,16 @@ export interface components {
             role: "viewer" | "reviewer" | "adjudicator" | "admin";
         };
         /**
+         * Pixel
+         * @description Say which point of a picture lies at a place of the map; it may be outside of the picture.
+         */
+        Pixel: {
+            /** X */
+            x: number;
+            /** Y */
+            y: number;
+        };
+        /**
          * Place
          * @description Say where a pixel is on the map: in the raster's own coordinates, and as longitude and latitude (WGS84).
          */
@@ -1149,6 +1202,27 @@ export interface components {
             lost: string[];
             /** Seconds */
             seconds: number;
+        };
+        /**
+         * SceneInfo
+         * @description Name one date of the place that a map shows.
+         *
+         *     `index` counts the dates; with ?scene=INDEX the tiles of the map are of that date. `here`: the date of this item. `same`: it
+         *     lies pixel by pixel on this item, so that one can be laid over the other. `name` is for people, where there is no date.
+         */
+        SceneInfo: {
+            /** Date */
+            date: string;
+            /** Here */
+            here: boolean;
+            /** Index */
+            index: number;
+            /** Name */
+            name: string;
+            /** Same */
+            same: boolean;
+            /** Sensor */
+            sensor: string;
         };
         /**
          * SchemaInfo
@@ -1906,6 +1980,49 @@ export interface operations {
             };
         };
     };
+    pixel_api_v1_pixel__item__get: {
+        parameters: {
+            query: {
+                lon: number;
+                lat: number;
+            };
+            header?: never;
+            path: {
+                item: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pixel"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Client Error */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
     place_api_v1_place__item__get: {
         parameters: {
             query: {
@@ -1929,13 +2046,22 @@ export interface operations {
                     "application/json": components["schemas"]["Place"];
                 };
             };
-            /** @description Validation Error */
+            /** @description Unprocessable Entity */
             422: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HTTPValidationError"];
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Client Error */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
                 };
             };
         };
@@ -2130,6 +2256,39 @@ export interface operations {
             };
         };
     };
+    tiles_api_v1_tiles__item__get: {
+        parameters: {
+            query: {
+                scene: number;
+            };
+            header?: never;
+            path: {
+                item: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tiles"];
+                };
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
+                };
+            };
+        };
+    };
     undo_api_v1_undo_post: {
         parameters: {
             query?: never;
@@ -2290,6 +2449,7 @@ export interface operations {
             query?: {
                 bands?: string | null;
                 stretch?: string | null;
+                scene?: number | null;
             };
             header?: never;
             path: {

@@ -119,6 +119,21 @@ it("asks for keypoints in the order of the schema; hidden with Shift, absent wit
   expect(tool.hint).toContain("nose");
 });
 
+it("sets a single point with each click, and by keys", () => {
+  const { world, tool } = begin("point");
+  click(tool, [10, 10]);
+  click(tool, [30.125, 30]);
+  expect(world.drawn.map((g) => g.shape)).toEqual([[[10, 10, 2]], [[30.13, 30, 2]]]);
+  expect(world.drawn[0]!.box).toEqual([10, 10, 10, 10]);
+  tool.hover(null);
+  press(tool, "Enter", "ArrowRight", "Enter");
+  expect(world.drawn[2]!.shape).toEqual([[201, 150, 2]]);
+  press(tool, "Enter");
+  expect(world.drawn).toHaveLength(3); // not twice on one place
+  press(tool, "Escape");
+  expect(world.left).toBe(1);
+});
+
 describe("a brush", () => {
   function brushing() {
     const world = fakeWorld();

@@ -43,6 +43,10 @@ export function bounds(points: readonly (readonly [number, number, ...unknown[]]
   return box;
 }
 
+export function middleOf([x0, y0, x1, y1]: Box): Point {
+  return [(x0 + x1) / 2, (y0 + y1) / 2];
+}
+
 export function makeBox(a: Point, b: Point, size: Size): Geometry {
   const [p, q] = [inside(a, size), inside(b, size)];
   return { kind: "box", box: bounds([p, q]), shape: null };

@@ -10,6 +10,7 @@ export interface Hit {
 /** Say whether a point is in a drawing, or nearer than `reach` to its lines; lines and points count as having no area. */
 export function hits(drawing: Drawing, p: Point, reach: number): Hit | null {
   const { box, rings, lines, seen, hidden } = drawing;
+  if (drawing.pin) return onPin([...seen, ...hidden][0], p, reach) ? { area: 0 } : null;
   if (p[0] < box[0] - reach || p[1] < box[1] - reach || p[0] > box[2] + reach || p[1] > box[3] + reach) return null;
   const area = rings.length ? (box[2] - box[0]) * (box[3] - box[1]) : 0;
   if (rings.length && within(rings, p)) return { area };
@@ -18,6 +19,15 @@ export function hits(drawing: Drawing, p: Point, reach: number): Hit | null {
     lines.some((line) => distanceToPath(line, p) <= reach) ||
     [...seen, ...hidden].some((q) => distance(p, q) <= reach);
   return near ? { area } : null;
+}
+
+/** How far a pin reaches from its tip, as multiples of how near counts as on it. */
+export const PIN = { up: 4.2, side: 1.5 };
+
+function onPin(tip: Point | undefined, [x, y]: Point, reach: number): boolean {
+  if (!tip) return false;
+  const up = tip[1] - y;
+  return Math.abs(x - tip[0]) <= PIN.side * reach && up >= -reach && up <= PIN.up * reach;
 }
 
 /** Say whether a point lies in rings by the even-odd rule. */

@@ -2,7 +2,7 @@
 import RBush from "ol/structs/RBush.js";
 import type { SchemaInfo } from "../api/types";
 import { geometryOf } from "./geometry";
-import { hits, snapTo } from "./hit";
+import { hits, PIN, snapTo } from "./hit";
 import { bonesOf, type Drawing, drawingOf, pointsOf } from "./shapes";
 import type { Box, Entry, Key, Matrix3, Point } from "./types";
 
@@ -104,10 +104,10 @@ export class Labels {
       .map(({ shown }) => shown.key);
   }
 
-  /** Return the labels whose box is nearer than `reach`. */
+  /** Return the labels whose box is nearer than `reach`, or whose pin may be. */
   near([x, y]: Point, reach: number): Shown[] {
     return this.#places
-      .getInExtent([x - reach, y - reach, x + reach, y + reach])
+      .getInExtent([x - PIN.side * reach, y - reach, x + PIN.side * reach, y + PIN.up * reach])
       .filter((shown) => visible(shown.drawing));
   }
 

@@ -62,11 +62,13 @@ function shapeFeatures(shape: LiveShape, view: InView, scale: number): Feature[]
   const { drawing, color, look, emphasis, fill, caption } = shape;
   const feature = featureOf(drawing);
   feature.setStyle((_, resolution) =>
-    isSpot(drawing, resolution)
-      ? styles.speckStyles(color, look, emphasis)
-      : styles.labelStyles(color, look, emphasis, fill),
+    drawing.pin
+      ? styles.pinStyles(color, look, emphasis, caption)
+      : isSpot(drawing, resolution)
+        ? styles.speckStyles(color, look, emphasis)
+        : styles.labelStyles(color, look, emphasis, fill),
   );
-  if (!caption) return [feature];
+  if (!caption || drawing.pin) return [feature];
   const text = new Feature(new OlPoint(flip(captionPlace(drawing, view, scale))));
   text.setStyle(styles.captionStyle(caption, color));
   return [feature, text];

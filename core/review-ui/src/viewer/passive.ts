@@ -10,7 +10,7 @@ import VectorSource from "ol/source/Vector.js";
 import { classColor } from "../colors";
 import { type Labels, lookOf, type Shown, visible } from "./labels";
 import { featureOf, isSpot, reshape, thin } from "./shapes";
-import { fillOf, labelStyles, speckStyles } from "./styles";
+import { fillOf, labelStyles, pinStyles, speckStyles } from "./styles";
 import type { Key } from "./types";
 
 const FEW = 12_000; // points, which are drawn within a frame
@@ -39,6 +39,7 @@ export class Passive {
     this.layer = new VectorImageLayer({
       source: this.#source,
       imageRatio: 2,
+      declutter: true, // of the names of pins, those that have room
       style: (feature, resolution) => this.#styles(feature as Feature, resolution),
     });
   }
@@ -120,9 +121,10 @@ export class Passive {
   #styles(feature: Feature, resolution: number): ReturnType<typeof labelStyles> {
     const { entry, drawing } = feature.get("shown") as Shown;
     const color = classColor(this.labels.schema, entry.label.class);
+    if (drawing.pin) return pinStyles(color, lookOf(entry), "passive", entry.label.class);
     if (isSpot(drawing, resolution)) return speckStyles(color, lookOf(entry), "passive");
     thin(feature, drawing, resolution);
-    return labelStyles(color, lookOf(entry), "passive", fillOf(entry.label.kind));
+    return labelStyles(color, lookOf(entry), "passive", fillOf(entry.label.kind, entry.open));
   }
 
   #plan(soon: boolean): void {

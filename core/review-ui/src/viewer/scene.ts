@@ -48,7 +48,7 @@ function shapeOf(labels: Labels, entry: Entry, drawing: Shown["drawing"], emphas
     color: classColor(labels.schema, entry.label.class),
     look: lookOf(entry),
     emphasis,
-    fill: fillOf(entry.label.kind),
+    fill: fillOf(entry.label.kind, entry.open),
     caption: emphasis === "passive" ? "" : captionOf(entry),
   };
 }

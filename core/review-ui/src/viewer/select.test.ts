@@ -15,6 +15,37 @@ const small = { box: [50, 50, 90, 90] as LabelRow["box"] };
 const square: Point[] = [[100, 100], [200, 100], [200, 200], [100, 200]]; // prettier-ignore
 const polygon = { kind: "polygon", box: [100, 100, 200, 200] as LabelRow["box"], shape: [square] };
 
+describe("a single point", () => {
+  const pin = { kind: "keypoints", box: [50, 100, 50, 100] as LabelRow["box"], shape: [[50, 100, 2]] };
+
+  it("is taken by the head of its pin, before the field that it stands on", () => {
+    const { world, tool } = begin(big, pin);
+    click(tool, [50, 80]);
+    expect(world.selected).toBe(2);
+    click(tool, [50, 70]);
+    expect(world.selected).toBe(1);
+  });
+
+  it("is dragged by its tip and by its head, and moved by arrows", () => {
+    const { world, tool } = begin(pin);
+    world.select(1);
+    drag(tool, [[54, 103], [80, 110]]); // prettier-ignore
+    expect(world.entries.get(1)!.label.shape).toEqual([[80, 110, 2]]);
+    drag(tool, [[80, 92], [90, 102]]); // prettier-ignore
+    expect(world.entries.get(1)!.label.shape).toEqual([[90, 120, 2]]);
+    press(tool, "Shift+ArrowUp");
+    expect(world.entries.get(1)!.label.box).toEqual([90, 110, 90, 110]);
+  });
+
+  it("is not taken apart: Delete means the label", () => {
+    const { world, tool } = begin(pin);
+    world.select(1);
+    press(tool, "v");
+    expect(press(tool, "Delete")).toBe(false);
+    expect(world.edits).toEqual([]);
+  });
+});
+
 describe("selecting", () => {
   it("takes the small one first, and goes down the stack on the same place", () => {
     const { world, tool } = begin(big, small);

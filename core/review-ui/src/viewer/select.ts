@@ -215,6 +215,7 @@ export class SelectTool implements ToolInHand {
   /** How near is on a handle or an edge, in image pixels: less for what is tiny on the screen, so that it can still be moved. */
   #reach(g: Geometry | null): number {
     const reach = REACH * this.world.scale;
+    if (g?.kind === "keypoints" && g.shape.length === 1) return reach; // a pin is as large on every scale
     return g ? Math.min(reach, Math.max(g.box[2] - g.box[0], g.box[3] - g.box[1], 4 * this.world.scale) / 4) : reach;
   }
 

@@ -20,6 +20,8 @@ export interface Drawing {
   lines: readonly (readonly Point[])[];
   seen: readonly Point[];
   hidden: readonly Point[];
+  /** It is a single point, which is drawn as a pin. */
+  pin?: boolean;
   /** The box around all of it. */
   box: Box;
 }
@@ -117,14 +119,15 @@ export function thin(feature: Feature, { rings }: Drawing, resolution: number): 
 }
 
 /** Give a feature another drawing. Its geometry is the largest part; the others are properties, see `parts`. */
-export function reshape(feature: Feature, { rings, lines, seen, hidden, box }: Drawing): void {
+export function reshape(feature: Feature, { rings, lines, seen, hidden, pin, box }: Drawing): void {
   const area = rings.length ? new Polygon(rings.map((ring) => closed(flipAll(ring)))) : undefined;
   const line = lines.length ? new MultiLineString(lines.map(flipAll)) : undefined;
   const dots = seen.length ? new MultiPoint(flipAll(seen)) : undefined;
   const rims = hidden.length ? new MultiPoint(flipAll(hidden)) : undefined;
   const all = seen.length || hidden.length ? new MultiPoint(flipAll([...seen, ...hidden])) : undefined;
+  const tip = pin && all ? new OlPoint(all.getFirstCoordinate()) : undefined;
   const spot = new OlPoint(flip([(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]));
-  feature.setProperties({ area, line, dots, rims, spot, level: undefined }, true);
+  feature.setProperties({ area, line, dots, rims, tip, spot, level: undefined }, true);
   // The geometry itself says where the feature is. Points bound their bones, so they stand for both.
   feature.setGeometry(area ?? all ?? line);
 }
@@ -151,7 +154,8 @@ function keypoints(points: readonly Keypoint[], bones: Setting["bones"]): Drawin
     .filter((bone): bone is [Keypoint, Keypoint] => Boolean(bone[0]?.[2] && bone[1]?.[2]))
     .map(([a, b]) => [at(a), at(b)]);
   const seen = points.filter((p) => p[2] >= VISIBLE).map(at);
-  return around({ lines, seen, hidden: points.filter((p) => p[2] === HIDDEN).map(at) });
+  const hidden = points.filter((p) => p[2] === HIDDEN).map(at);
+  return around({ lines, seen, hidden, pin: points.length === 1 });
 }
 
 function around(parts: Partial<Drawing>): Drawing {

@@ -32,6 +32,7 @@ export function sketchFor(tool: Tool, size: Size, names: readonly string[]): Ske
   if (tool === "box") return new BoxSketch(size);
   if (tool === "rotated_box") return new RotatedSketch(size);
   if (tool === "polygon" || tool === "polyline") return new PathSketch(size, tool === "polygon");
+  if (tool === "point") return new PointSketch(size);
   return tool === "keypoints" ? new PointsSketch(size, names) : null;
 }
 
@@ -140,6 +141,18 @@ class PathSketch extends Points {
 
   private get enough(): boolean {
     return this.points.length >= (this.closed ? 3 : 2);
+  }
+}
+
+class PointSketch extends Points {
+  readonly hint = "Click where the point is; arrows move a cross, and Enter sets it there";
+
+  put(p: Point): Geometry {
+    return makeKeypoints([[...p, VISIBLE]], this.size);
+  }
+
+  preview(): Geometry | null {
+    return null;
   }
 }
 

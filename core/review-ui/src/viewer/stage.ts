@@ -13,21 +13,27 @@ import type { Media } from "../api/types";
 import { CLASS, type CanvasLayer, imageLayer, projectionOf, stretchFilter, tileLayer } from "./base";
 import { extentOf, flip, flipBox } from "./flip";
 import { inside } from "./geometry";
+import { Over } from "./over";
 import type { Box, Point, ShowOptions, Size } from "./types";
 
 const EDGE = 12; // CSS pixels around the whole image
 const CLICK = 3; // CSS pixels that a press may move and still be a click
 const CLOSEST = 1 / 64; // image pixels per CSS pixel
 const CLOSEST_FIT = 1 / 16;
+const FLIGHT_MS = 250;
 
 export class Stage {
   readonly element = document.createElement("div");
   size: Size = { width: 1, height: 1 };
+  /** What lies over the picture. */
+  readonly over: Over;
+  readonly #still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   #map: OlMap;
   #base: CanvasLayer;
   #tiles: { layer: TileLayer; id: string } | null = null;
   #image: ImageBitmap | null = null;
   #toFit = false;
+  #whole = ""; // the view that shows all of the image, as long as nobody changed it
   #stretched = false;
 
   /** `onview`: another part of the image is in view, or at another scale. */
@@ -40,7 +46,6 @@ export class Stage {
     this.element.className = "viewer";
     target.append(this.element);
     this.#base = imageLayer(() => ({ image: this.#image, size: this.size, tiled: this.#tiles !== null }));
-    const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     const buttons = (event: unknown): boolean =>
       [0, 1].includes((event as { originalEvent: PointerEvent }).originalEvent.button);
     this.#map = new OlMap({
@@ -49,13 +54,14 @@ export class Stage {
       interactions: [
         new DragPan({ condition: buttons }),
         new PinchZoom({ duration: 0 }),
-        new MouseWheelZoom({ duration: still ? 0 : 120, maxDelta: 2 }),
+        new MouseWheelZoom({ duration: this.#still ? 0 : 120, maxDelta: 2 }),
         hand,
       ],
       layers: [this.#base, ...layers],
       moveTolerance: CLICK,
     });
-    this.#map.on("change:size", () => this.#toFit && this.fit());
+    this.over = new Over(this.#map);
+    this.#map.on("change:size", () => (this.#toFit || this.#whole === this.#here) && this.fit());
     // The middle button moves the view and must not start the browser's own scrolling.
     this.element.addEventListener("mousedown", (event) => event.button === 1 && event.preventDefault());
   }
@@ -101,11 +107,12 @@ export class Stage {
   /** Show all of the image; as soon as the element has a size, if it has none yet. */
   fit(): void {
     this.#toFit = !this.#look([0, 0, this.size.width, this.size.height], EDGE, CLOSEST);
+    this.#whole = this.#here;
   }
 
-  /** Show a part of the image. */
-  fitBox(box: Box): void {
-    this.#look(box, 0, CLOSEST_FIT);
+  /** Show a part of the image; with `fly`, in a moving view, unless the person wants none. */
+  fitBox(box: Box, fly = false): void {
+    this.#look(box, 0, CLOSEST_FIT, fly && !this.#still ? FLIGHT_MS : 0);
   }
 
   zoom(factor: number): void {
@@ -167,10 +174,14 @@ export class Stage {
     this.element.remove();
   }
 
-  #look(box: Box, edge: number, minResolution: number): boolean {
+  get #here(): string {
+    return `${this.#map.getView().getCenter()?.join()} ${this.scale}`;
+  }
+
+  #look(box: Box, edge: number, minResolution: number, duration = 0): boolean {
     const size = this.#map.getSize();
     if (!size?.[0] || !size[1]) return false;
-    this.#map.getView().fit(flipBox(box), { size, padding: [edge, edge, edge, edge], minResolution });
+    this.#map.getView().fit(flipBox(box), { size, padding: [edge, edge, edge, edge], minResolution, duration });
     return true;
   }
 }

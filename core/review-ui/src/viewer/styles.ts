@@ -8,6 +8,7 @@ import Stroke from "ol/style/Stroke.js";
 import Style from "ol/style/Style.js";
 import Text from "ol/style/Text.js";
 import type { Look } from "./labels";
+import { drawPin, HEAD } from "./pin";
 
 /** `picked`: selected, or just being drawn. `hovered`: under the cursor. */
 export type Emphasis = "passive" | "hovered" | "picked";
@@ -27,9 +28,9 @@ const LONGEST = 60;
 
 const cache = new Map<string, Style[]>();
 
-/** How much of the picture the area of a shape covers, 0 to 1. */
-export function fillOf(kind: string): number {
-  return kind === "mask" ? 0.38 : kind === "polygon" ? 0.16 : 0;
+/** How much of the picture the area of a shape covers, 0 to 1; a polygon that nobody asks about is nearly clear. */
+export function fillOf(kind: string, open: boolean): number {
+  return kind === "mask" ? 0.38 : kind === "polygon" ? (open ? 0.18 : 0.06) : 0;
 }
 
 /** Return the styles of a label. The same ones are given for the same arguments. */
@@ -42,10 +43,9 @@ export function labelStyles(color: string, look: Look, emphasis: Emphasis, fill:
 
 /** Return the style of a caption next to a point. */
 export function captionStyle(text: string, color: string): Style {
-  const short = text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text;
   return new Style({
     text: new Text({
-      text: short,
+      text: shortened(text),
       font: FONT,
       textAlign: "left",
       textBaseline: "bottom",
@@ -81,6 +81,40 @@ export function speckStyles(color: string, look: Look, emphasis: Emphasis): Styl
     cache.set(id, styles);
   }
   return styles;
+}
+
+/** Return the styles of a single point: a pin, whose tip is the point, with a name beside its head. */
+export function pinStyles(color: string, look: Look, emphasis: Emphasis, name: string): Style[] {
+  const id = `${color} ${look} ${emphasis} pin ${name}`;
+  let styles = cache.get(id);
+  if (!styles) {
+    const ink = look === "wrong" ? RED : color;
+    const renderer = (at: unknown, state: { context: CanvasRenderingContext2D; pixelRatio: number }): void =>
+      drawPin(state.context, at as [number, number], ink, look, state.pixelRatio * (emphasis === "passive" ? 1 : 1.2));
+    styles = [part("tip", new Style({ renderer: renderer as never, zIndex: 3 })), part("tip", nameStyle(name))];
+    cache.set(id, styles);
+  }
+  return styles;
+}
+
+function nameStyle(name: string): Style {
+  return new Style({
+    text: new Text({
+      text: shortened(name),
+      font: FONT,
+      textAlign: "left",
+      offsetX: HEAD.radius + 4,
+      offsetY: -HEAD.up,
+      fill: new Fill({ color: WHITE }),
+      stroke: new Stroke({ color: DARK, width: 3.5 }),
+      overflow: true,
+    }),
+    zIndex: 4,
+  });
+}
+
+function shortened(text: string): string {
+  return text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text;
 }
 
 function build(color: string, look: Look, emphasis: Emphasis, fill: number): Style[] {
@@ -127,7 +161,12 @@ function evenOdd(color: string): (rings: unknown, state: { context: CanvasRender
 
 function dotStyle(radius: number, fill: string, stroke: string, width: number): Style {
   return new Style({
-    image: new CircleStyle({ radius, fill: new Fill({ color: fill }), stroke: new Stroke({ color: stroke, width }) }),
+    image: new CircleStyle({
+      declutterMode: "none",
+      radius,
+      fill: new Fill({ color: fill }),
+      stroke: new Stroke({ color: stroke, width }),
+    }),
   });
 }
 

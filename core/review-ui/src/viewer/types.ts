@@ -33,7 +33,8 @@ export type Geometry =
   | { kind: "mask"; box: Box; shape: Rle }
   | { kind: "cuboid"; box: Box; shape: number[] };
 
-export type Tool = "select" | "box" | "rotated_box" | "polygon" | "polyline" | "keypoints" | "mask";
+/** `point` draws keypoints that are a single one. */
+export type Tool = "select" | "box" | "rotated_box" | "polygon" | "polyline" | "keypoints" | "point" | "mask";
 
 /** `class`: what is drawn, for its colour. `keypoints`: names in order, if not the schema's. `brush`: radius in image pixels. */
 export interface ToolOptions {

@@ -1,7 +1,7 @@
 /** Show a picture with its labels, and let a person select, draw and edit them. */
-import type { Media, SchemaInfo } from "../api/types";
+import type { Media, SchemaInfo, Tiles } from "../api/types";
 import { Events } from "./events";
-import { withGeometry } from "./geometry";
+import { middleOf, withGeometry } from "./geometry";
 import { Hand } from "./hand";
 import { snapToBorder } from "./hit";
 import { listen, mayRepeat, moveView, pressOf } from "./keyboard";
@@ -178,10 +178,27 @@ export class Viewer {
     this.#stage.fit();
   }
 
-  /** Show a label with what is around it. */
-  zoomTo(key: Key): void {
+  /** Show a label with what is around it, of a pin its place; `fly` there, so that one sees where it is. */
+  zoomTo(key: Key, fly = false): void {
     const shown = this.#labels.get(key);
-    if (shown) this.#stage.fitBox(withRoom(shown.drawing.box, CONTEXT, LEAST));
+    if (!shown) return;
+    if (shown.drawing.pin) this.reveal(middleOf(shown.drawing.box));
+    else this.#stage.fitBox(withRoom(shown.drawing.box, CONTEXT, LEAST), fly);
+  }
+
+  /** Bring an image point into view. */
+  reveal(p: Point): void {
+    this.#stage.reveal(p);
+  }
+
+  /** Lay other tiles of the same picture over it, as at another date, from the left edge to a share of the view; see `part`. */
+  over(tiles: Tiles | null, options: ShowOptions = {}): void {
+    this.#stage.over.show(tiles, this.#stage.size, options);
+  }
+
+  /** Show so much of what lies over the picture: 0 nothing, 1 all, between them what is left of a divider. */
+  part(share: number): void {
+    this.#stage.over.part(share);
   }
 
   /** Listen; call what comes back to stop. */

@@ -19,6 +19,7 @@ const box = (name: string, score: number, x = 0): LabelRow => ({
 function itemOf(labels: LabelRow[], over: Partial<Item> = {}, state: Partial<ItemState> = {}): Item {
   return {
     id: "a",
+    scenes: [],
     name: "a.jpg",
     group: "",
     index: 0,

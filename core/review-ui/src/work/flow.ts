@@ -2,7 +2,7 @@
 import type { Changes, Item, LabelRow, SchemaInfo } from "../api/types";
 import { changesTo, type Draft } from "./compare";
 import { nextOpen } from "./order";
-import { asClass } from "./schema";
+import { asClass, classesFor, kindOf } from "./schema";
 import { Sender, type SenderParts } from "./sender";
 import type { Entry, Key, Work } from "./work";
 
@@ -149,8 +149,7 @@ export class Flow {
   /** Give the selected label another class, if it may have it. */
   classify(schema: SchemaInfo, name: string): boolean {
     const entry = this.entry;
-    const kinds = schema.classes.find((one) => one.name === name)?.kinds ?? [];
-    if (!entry || !kinds.includes(entry.label.kind)) return false;
+    if (!entry || !classesFor(schema, kindOf(entry.label)).some((one) => one.name === name)) return false;
     this.work.set(entry.key, asClass(schema, entry.label, name));
     return true;
   }

@@ -1,5 +1,15 @@
 import { expect, test } from "vitest";
-import { lengthText, mapFrame, metresPerPixel, pixelArea, roundLength, toMap, unitOf, type MapFrame } from "./ground";
+import {
+  lengthText,
+  mapFrame,
+  metresPerPixel,
+  pixelArea,
+  roundLength,
+  toMap,
+  toPixel,
+  unitOf,
+  type MapFrame,
+} from "./ground";
 
 const utm: MapFrame = { transform: [0.5, 0, 500000, 0, -0.5, 4650000], crs: "EPSG:32633" };
 
@@ -7,6 +17,12 @@ test("a pixel is where hyla.frame.MapFrame puts it", () => {
   expect(toMap(utm, 605, 399)).toEqual([500302.5, 4649800.5]);
   const turned: MapFrame = { transform: [0, 2, 10, 3, 0, 20], crs: "" };
   expect(toMap(turned, 5, 7)).toEqual([2 * 7 + 10, 3 * 5 + 20]);
+});
+
+test("a place of the map leads back to its pixel", () => {
+  const turned: MapFrame = { transform: [0.5, 0.25, 10, 0.125, -0.5, 20], crs: "" };
+  for (const frame of [utm, turned]) expect(toPixel(frame, ...toMap(frame, 605.25, 399.5))).toEqual([605.25, 399.5]);
+  expect(toPixel({ transform: [1, 1, 0, 1, 1, 0], crs: "" }, 1, 2)).toBe(null);
 });
 
 test("only the frame of a map is one", () => {

@@ -23,6 +23,14 @@ export function toMap({ transform: [a, b, c, d, e, f] }: MapFrame, x: number, y:
   return [a * x + b * y + c, d * x + e * y + f];
 }
 
+/** Return which pixel lies at a place in the map's own coordinates; null for a frame that can't say. */
+export function toPixel({ transform: [a, b, c, d, e, f] }: MapFrame, x: number, y: number): [number, number] | null {
+  const whole = a * e - b * d;
+  if (!whole) return null;
+  const [dx, dy] = [x - c, y - f];
+  return [(e * dx - b * dy) / whole, (a * dy - d * dx) / whole];
+}
+
 /** Tell what the map's coordinates count; empty where that is not known for sure. */
 export function unitOf(crs: string): Unit {
   const code = Number(NUMBER.exec(crs)?.[1] ?? NaN);
@@ -64,6 +72,11 @@ export function roundLength(most: number): number {
   if (!(most > 0)) return 0;
   const power = 10 ** Math.floor(Math.log10(most));
   return [5, 2, 1].map((n) => n * power).find((length) => length <= most * (1 + 1e-9))!;
+}
+
+/** Write a longitude or latitude for people: 13.405000° E. */
+export function degreesText(value: number, positive: string, negative: string): string {
+  return `${Math.abs(value).toFixed(6)}° ${value < 0 ? negative : positive}`;
 }
 
 /** Write a length in metres for people. */

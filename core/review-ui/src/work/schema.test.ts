@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { AttributeInfo, SchemaInfo } from "../api/types";
-import { asClass, attributesFor, bounds, classesFor, classOfDigit, fault, imageAttributes } from "./schema";
+import { asClass, attributesFor, bounds, classesFor, classOfDigit, fault, imageAttributes, kindOf } from "./schema";
 
 const one = (name: string, kinds: string[], parent = "", abstract = false) => ({
   name,
@@ -40,6 +40,17 @@ test("classes that only group others are never chosen, and digits stay the same 
   expect(names(classesFor(schema, "tag"))).toEqual(["scene"]);
   expect(classOfDigit(schema, 2)?.name).toBe("scene");
   expect(classOfDigit(schema, 3)).toBeUndefined();
+});
+
+test("a class that names no two keypoints has a point", () => {
+  const person = { ...one("person", ["keypoints"]), keypoints: ["head", "foot"] };
+  const nose = { ...one("nose", ["keypoints"]), keypoints: ["tip"] };
+  const all = { ...schema, classes: [person, nose, one("stake", ["keypoints", "box"]), one("car", ["box"])] };
+  expect(names(classesFor(all, "keypoints"))).toEqual(["person"]);
+  expect(names(classesFor(all, "point"))).toEqual(["nose", "stake"]);
+  expect(kindOf({ kind: "keypoints", shape: [[1, 2, 2]] })).toBe("point");
+  expect(kindOf({ kind: "keypoints", shape: [[1, 2, 2], [3, 4, 2]] })).toBe("keypoints"); // prettier-ignore
+  expect(kindOf({ kind: "box" })).toBe("box");
 });
 
 test("attributes come down from the more general class", () => {

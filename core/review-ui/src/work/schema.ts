@@ -1,9 +1,20 @@
 /** What the schema allows. */
 import type { AttributeInfo, ClassInfo, LabelRow, SchemaInfo } from "../api/types";
 
-/** Return the classes that a label of `kind` may have; of any kind for null. */
+/** Return the classes that a label of `kind` (see `kindOf`) may have; of any kind for null. */
 export function classesFor(schema: SchemaInfo, kind: string | null): ClassInfo[] {
-  return schema.classes.filter((one) => !one.abstract && (kind === null || one.kinds.includes(kind)));
+  return schema.classes.filter((one) => !one.abstract && (kind === null || has(one, kind)));
+}
+
+/** Return the kind of a label as people draw it: keypoints that are a single one are a point. */
+export function kindOf(label: Pick<LabelRow, "kind" | "shape">): string {
+  return label.kind === "keypoints" && (label.shape as unknown[]).length === 1 ? "point" : label.kind;
+}
+
+// A class that names several keypoints has all of them; any other one has a point.
+function has(one: ClassInfo, kind: string): boolean {
+  if (kind === "point") return one.kinds.includes("keypoints") && one.keypoints.length < 2;
+  return one.kinds.includes(kind) && (kind !== "keypoints" || one.keypoints.length > 1);
 }
 
 /** Return the class that digit `n` stands for (1 to 9): always the same one, whatever is selected. */

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from hyla.average_precision import wilson
 from hyla.decide.matching import ABSENT, ratings
 from hyla.errors import ConfigError, StageError
-from hyla.evaluate import Figure
+from hyla.figure import Figure
 from hyla.store.asks import NOBODY
 from hyla.store.recall import standing
 from hyla.types import Floats, Ints, Labels, Verdict

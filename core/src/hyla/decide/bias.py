@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from hyla.average_precision import wilson
 from hyla.errors import ConfigError, StageError
-from hyla.evaluate import Figure
+from hyla.figure import Figure
 from hyla.types import Bools, Floats, Ints
 
 FEWEST = 30  # pictures with a known answer below which a group is warned of and takes no part in the largest gap

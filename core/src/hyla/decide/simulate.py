@@ -25,7 +25,7 @@ from hyla.decide.risk import Asked, Known, Risk
 from hyla.decide.simulation import MARKS, Outcome, Simulation
 from hyla.decide.stages import build_decide
 from hyla.errors import ConfigError
-from hyla.evaluate import Figure
+from hyla.figure import Figure
 from hyla.schema import Schema
 from hyla.types import Floats, Labels, Record
 

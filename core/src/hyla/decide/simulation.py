@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hyla.errors import StoreError
-from hyla.evaluate import Figure
+from hyla.figure import Figure
 
 NAME = "simulation.json"
 MARKS = (0.05, 0.02, 0.01)  # residual errors of which the seconds are given

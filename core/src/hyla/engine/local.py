@@ -15,6 +15,7 @@ import numpy as np
 from hyla import device
 from hyla.engine import Done, Event, Failed, GroupEnd, Task
 from hyla.errors import BadItem, ConfigError, HylaError, StageError
+from hyla.lazy import LazyPixels
 from hyla.plugins import Pipeline
 from hyla.types import Image, Item, Labels
 
@@ -186,7 +187,7 @@ def _release(pipeline: Pipeline, after: Sequence[Failed | GroupEnd]) -> Iterator
 def _prove(image: Image) -> None:
     """Raise BadItem for pixels that no model could read."""
     pixels = image.pixels
-    if not isinstance(pixels, np.ndarray) or pixels.ndim != 3:
+    if not isinstance(pixels, (np.ndarray, LazyPixels)) or pixels.ndim != 3:
         raise StageError(
             f"a loader must give pixels of 3 axes, (H, W, C) or (D, H, W), got {getattr(pixels, 'shape', type(pixels))}"
         )

@@ -107,7 +107,8 @@ class Loss(Counter[str]):
     """Count what a format can't carry.
 
     The keys are kinds, for labels that are left out whole, and track, score, attribute, evidence, context, flag, frame, meta,
-    verdict and source. A key `polygon as box` says that a polygon was written as something less.
+    verdict and source. A key `polygon as box` says that a polygon was written as something less, `polygon as region` that
+    what touches and has one class has become one.
     """
 
     def take(self, record: Record, kinds: Collection[str], carries: Collection[str] = ()) -> Labels:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hyla.evaluate import Figure
+from hyla.figure import Figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

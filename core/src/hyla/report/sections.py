@@ -15,7 +15,7 @@ from hyla.decide.certificate import NAMES, Certificate
 from hyla.decide.simulation import MARKS, Simulation
 from hyla.decide.wording import duration, percent
 from hyla.errors import StoreError
-from hyla.evaluate import Figure
+from hyla.figure import Figure
 from hyla.report import plots
 from hyla.report.plots import Drawn
 

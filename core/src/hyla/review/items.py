@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from hyla import codec
 from hyla import frame as frames
-from hyla.review import wire
+from hyla.review import scenes, wire
 from hyla.review.access import DeskDep, ViewerDep, Visitor
 from hyla.review.desk import Desk
 from hyla.review.matching import flags_now, rows_now
@@ -56,6 +56,7 @@ def show(desk: Desk, who: Visitor, item_id: str) -> wire.Item:
         size=[int(s) for s in record.size],
         frame=frames.to_dict(record.frame),
         media=desk.media.describe(seen, blind=sight == "blind"),
+        scenes=scenes.told(desk, seen, blind=sight == "blind"),
         state=standing,
         labels=rows_of(desk, labels),
         flags=[

@@ -15,12 +15,13 @@ import numpy as np
 
 from hyla.errors import BadItem, StoreError
 from hyla.frame import Frame, MapFrame, VideoFrame
+from hyla.lazy import LazyPixels
 from hyla.review import crops, pixels, tiles, volumes, wire
 from hyla.review.cache import Cache
 from hyla.review.pixels import Bytes
 from hyla.review.problems import Refused
 from hyla.review.reading import Reading, gone
-from hyla.review.tiles import Decoded, OnDisk, Painted
+from hyla.review.tiles import Decoded, Lazy, OnDisk, Painted
 from hyla.review.volumes import Axis, Volume
 from hyla.store import Project
 from hyla.types import Image, Labels, Record
@@ -89,6 +90,10 @@ class Media:
         """Return the address of a whole picture, or None for what is shown by tiles or slices."""
         return None if len(size) == 3 or _large(size) else f"/media/{quote(item_id, safe='')}/image.jpg?max=full"
 
+    def tiles_url(self, item_id: str) -> str:
+        """Return the address of the tiles of a picture, with {z}, {x} and {y} in it."""
+        return f"/media/{quote(item_id, safe='')}/tile/{{z}}/{{x}}/{{y}}.jpg"
+
     def crop_url(self, item_id: str, annotation: int, row: int) -> str:
         """Return the address of the crop of one label."""
         return f"/media/{quote(item_id, safe='')}/crop/{annotation}/{row}.jpg?v={self.version}"
@@ -102,14 +107,13 @@ class Media:
         """Return a word that tells this project from others whose annotations have the same numbers."""
         return sha256(f"{self._project.path.resolve()} {self._project.runs()[0]['started']}".encode()).hexdigest()[:8]
 
-    def place(self, item_id: str, x: float, y: float) -> wire.Place:
-        """Return where a pixel of a map is; raise Refused for what is no map."""
+    def tiles(self, item_id: str) -> wire.Tiles:
+        """Return how a map is tiled; raise Refused for what is no map, and 410 if it can't be read any more."""
         record = self.record(item_id)
         if not isinstance(record.frame, MapFrame):
             raise Refused(404, "map", "this item does not lie on a map")
-        ((east, north),) = record.frame.to_world([[x, y]]).tolist()
-        lon, lat = tiles.lon_lat(record.frame, east, north)
-        return wire.Place(crs=record.frame.crs, x=east, y=north, lon=lon, lat=lat)
+        with _reading(record):
+            return self._tiles(record)
 
     # Pixels
 
@@ -233,7 +237,10 @@ class Media:
             if found is not None:
                 return Painted(found)
             image = self._load(record)
-            return Painted(Decoded(image, tiles.nodata_of(record.item, image)))
+            nodata = tiles.nodata_of(record.item, image)
+            if isinstance(image.pixels, LazyPixels):
+                return Painted(Lazy(image.pixels, nodata))
+            return Painted(Decoded(image, nodata))
 
         return self._rasters.get(record.item.id, make)
 
@@ -241,12 +248,11 @@ class Media:
         return isinstance(record.frame, MapFrame) or _large(record.size)
 
     def _tiles(self, record: Record) -> wire.Tiles:
-        url = f"/media/{quote(record.item.id, safe='')}/tile/{{z}}/{{x}}/{{y}}.jpg"
         names, shown = list[str](), list[int]()
         if isinstance(record.frame, MapFrame):  # of a large photo nobody chooses bands, and decoding it takes seconds
             raster = self._painted(record).raster
             names, shown = raster.bands, list(raster.default_bands)
-        return wire.Tiles(url=url, levels=tiles.levels(record.size), bands=names, default_bands=shown)
+        return wire.Tiles(url=self.tiles_url(record.item.id), levels=tiles.levels(record.size), bands=names, default_bands=shown)
 
     def _slices(self, record: Record, blind: bool) -> wire.Slices:
         volume = self._volume(record)
@@ -283,4 +289,4 @@ def _bytes(painted: Painted) -> int:
     """Return how much memory a raster may come to hold; a file keeps none."""
     raster = painted.raster
     held = math.prod(raster.size) * len(raster.bands) * np.dtype(raster.dtype).itemsize
-    return 1 if isinstance(raster, OnDisk) else round(held * PYRAMID)
+    return 1 if isinstance(raster, (OnDisk, Lazy)) else round(held * PYRAMID)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
 
-from hyla.review import wire
+from hyla.review import scenes, wire
 from hyla.review.access import DeskDep, ViewerDep
 from hyla.review.media import Max
 from hyla.review.problems import Refused
@@ -21,7 +21,7 @@ router = APIRouter()
 CACHED = "private, max-age=31536000, immutable"
 ItemId = Annotated[str, Path(max_length=300)]
 Number = Annotated[int, Path(ge=0, lt=2**53)]
-Coordinate = Annotated[float, Query(allow_inf_nan=False, ge=-1e9, le=1e9)]
+Scene = Annotated[int | None, Query(ge=0, lt=2**53)]
 Word = Annotated[str | None, Query(max_length=40)]
 JPEG: dict[int | str, Any] = {200: {"content": {"image/jpeg": {}}}}
 BINARY: dict[int | str, Any] = {200: {"content": {"application/octet-stream": {}}}}
@@ -79,10 +79,18 @@ def crop(
 
 @router.get("/media/{item:path}/tile/{z}/{x}/{y}.jpg", response_class=Response, responses=JPEG)
 def tile(
-    item: ItemId, z: Number, x: Number, y: Number, desk: DeskDep, answer: AnswerDep, bands: Word = None, stretch: Word = None
+    item: ItemId,
+    z: Number,
+    x: Number,
+    y: Number,
+    desk: DeskDep,
+    answer: AnswerDep,
+    bands: Word = None,
+    stretch: Word = None,
+    scene: Scene = None,
 ) -> Response:
-    """Return a tile of a picture."""
-    return answer.jpeg(lambda: desk.media.tile(item, z, x, y, bands, stretch))
+    """Return a tile of a picture, or with `scene` of the same place at another date."""
+    return answer.jpeg(lambda: desk.media.tile(scenes.at(desk, item, scene), z, x, y, bands, stretch))
 
 
 @router.get("/media/{item:path}/slices/{axis}/{first}-{last}", response_class=Response, responses=BINARY)
@@ -91,7 +99,8 @@ def slices(item: ItemId, axis: Axis, first: Number, last: Number, desk: DeskDep,
     return answer.slices(lambda: desk.media.slices(item, axis, first, last))
 
 
-@router.get("/api/v1/place/{item:path}")
-def place(item: ItemId, x: Coordinate, y: Coordinate, desk: DeskDep, _: ViewerDep) -> wire.Place:
-    """Return where a pixel of a map is."""
-    return desk.media.place(item, x, y)
+@router.get("/api/v1/tiles/{item:path}")
+def tiles(item: ItemId, scene: Annotated[int, Query(ge=0, lt=2**53)], desk: DeskDep, _: ViewerDep) -> wire.Tiles:
+    """Tell how the place that a map shows is tiled at another date."""
+    found = desk.media.tiles(scenes.at(desk, item, scene))
+    return found.model_copy(update={"url": f"{desk.media.tiles_url(item)}?scene={scene}"})

@@ -19,8 +19,9 @@ from PIL import Image as Pillow
 from hyla.errors import BadItem
 from hyla.frame import MapFrame
 from hyla.images import inside
+from hyla.lazy import LazyPixels
 from hyla.review import pixels
-from hyla.review.pixels import Bytes, Limits, Pixels, Stretch
+from hyla.review.pixels import Bytes, Limits, Pixels, Stretch, default_bands, valid
 from hyla.types import Bools, Image, Item, Record
 
 TILE = 256
@@ -114,6 +115,13 @@ class Painted:
             return self._limits[band, stretch]
 
 
+def shown_first(bands: Sequence[str]) -> tuple[int, ...]:
+    """Return the bands to show at first, from 1: those called red, green and blue, else as `pixels.default_bands` has it."""
+    named = {name.lower(): band + 1 for band, name in reversed(list(enumerate(bands)))}
+    rgb = tuple(named[name] for name in ("red", "green", "blue") if name in named)
+    return rgb if len(rgb) == 3 else default_bands(len(bands))
+
+
 def levels(size: Sequence[int]) -> int:
     """Return how many levels a picture (height, width) has: so many that the smallest is one tile."""
     return 1 + max(0, math.ceil(math.log2(max(size) / TILE)))
@@ -137,7 +145,7 @@ class Decoded:
         height, width = image.size
         self.size = (height, width)
         self.bands = [str(band + 1) for band in range(image.pixels.shape[2])]
-        self.default_bands = pixels.default_bands(image.pixels.shape[2])
+        self.default_bands = default_bands(image.pixels.shape[2])
         self.dtype: npt.DTypeLike = image.pixels.dtype
         self._nodata = nodata
         self._pyramid = [image.pixels]
@@ -149,7 +157,30 @@ class Decoded:
             while len(self._pyramid) <= (level := scale.bit_length() - 1):
                 self._pyramid.append(_half(self._pyramid[-1]))
         part = np.moveaxis(self._pyramid[level][y0:y1, x0:x1], -1, 0)[[band - 1 for band in bands]]
-        return part, pixels.valid(part, self._nodata)
+        return part, valid(part, self._nodata)
+
+
+class Lazy:
+    """Read pixels that a loader gives part by part.
+
+    Args:
+        pixels: (H, W, C).
+        nodata: the sample that means nothing, if one does.
+    """
+
+    def __init__(self, pixels: LazyPixels, nodata: float | None = None) -> None:
+        self.size = pixels.shape[:2]
+        self.bands = list(pixels.bands)
+        self.default_bands = shown_first(self.bands)
+        self.dtype: npt.DTypeLike = pixels.dtype
+        self._pixels, self._nodata = pixels, nodata
+
+    def block(self, scale: int, x0: int, y0: int, x1: int, y1: int, bands: Sequence[int]) -> tuple[Pixels, Bools]:
+        """Return samples and which are valid; see `Raster.block`."""
+        height, width = self.size
+        rows, columns = (y0 * scale, min(y1 * scale, height)), (x0 * scale, min(x1 * scale, width))
+        part = np.moveaxis(self._pixels.read(*rows, *columns, [band - 1 for band in bands], scale), -1, 0)
+        return part, valid(part, self._nodata)
 
 
 class OnDisk:
@@ -158,13 +189,14 @@ class OnDisk:
     Args:
         path: of the file; opened anew for each read, since a file that GDAL holds open is one thread's.
         part: column, row, width and height in the file, if the picture is a part of it.
+        bands: their names, if the loader knows them better than the file.
 
     Raises:
         BadItem: if the file can't be opened.
         ImportError: if rio-tiler is not installed.
     """
 
-    def __init__(self, path: Path, part: Sequence[int] | None = None) -> None:
+    def __init__(self, path: Path, part: Sequence[int] | None = None, bands: Sequence[str] = ()) -> None:
         import rio_tiler.reader
         from rasterio.enums import ColorInterp
 
@@ -173,12 +205,14 @@ class OnDisk:
             self.window = tuple(int(v) for v in part) if part else (0, 0, int(source.width), int(source.height))
             self._overview = max([1, *source.overviews(1)])
             shown = [band for band in source.indexes if source.colorinterp[band - 1] != ColorInterp.alpha]
-            self.bands = [source.descriptions[band - 1] or str(band) for band in shown]
+            self.bands = list(bands) or [source.descriptions[band - 1] or str(band) for band in shown]
+            if len(self.bands) != len(shown):
+                raise BadItem(f"{path.name} has {len(shown)} bands, and the picture {len(self.bands)}")
             self.dtype: npt.DTypeLike = np.dtype(source.dtypes[0])
             colors = {source.colorinterp[band - 1]: band for band in reversed(shown)}
             wanted = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
             rgb = tuple(colors[color] for color in wanted if color in colors)
-            self.default_bands = rgb if len(rgb) == 3 else pixels.default_bands(len(shown))
+            self.default_bands = rgb if len(rgb) == 3 else shown_first(self.bands)
             self.file_size = (int(source.height), int(source.width))
         self.size = (self.window[3], self.window[2])
 
@@ -206,7 +240,7 @@ class OnDisk:
             raise BadItem(f"{self._path.name} is damaged") from error
         masked = read.array
         known = ~np.ma.getmaskarray(masked)
-        return masked.data, known & pixels.valid(masked.data, None)
+        return masked.data, known & valid(masked.data, None)
 
     def _open(self) -> Any:
         import rasterio
@@ -231,7 +265,7 @@ def on_disk(record: Record, source: str) -> OnDisk | None:
     root = Path(source).resolve()
     try:
         path = inside(root if root.is_dir() else root.parent, record.item.uri)
-        raster = OnDisk(path, part) if _is_raster(path) else None
+        raster = OnDisk(path, part, record.item.meta.get("bands", ())) if _is_raster(path) else None
     except (BadItem, ImportError):
         return None
     if raster is None or raster.size != tuple(record.size) or not raster.bands:
@@ -239,21 +273,6 @@ def on_disk(record: Record, source: str) -> OnDisk | None:
     column, row, width, height = raster.window
     fits = column + width <= raster.file_size[1] and row + height <= raster.file_size[0]
     return raster if fits else None
-
-
-def lon_lat(frame: MapFrame, x: float, y: float) -> tuple[float | None, float | None]:
-    """Return longitude and latitude (WGS84) of map coordinates; None where they have none or rasterio is not installed."""
-    try:
-        from rasterio._err import CPLE_BaseError  # what a point outside of a projection raises, in no public module
-        from rasterio.errors import CRSError
-        from rasterio.warp import transform
-    except ImportError:
-        return None, None
-    try:
-        ((lon,), (lat,)) = transform(frame.crs, "EPSG:4326", [x], [y])
-    except (CRSError, CPLE_BaseError):
-        return None, None
-    return (float(lon), float(lat)) if math.isfinite(lon) and math.isfinite(lat) else (None, None)
 
 
 def nodata_of(item: Item, image: Image) -> float | None:

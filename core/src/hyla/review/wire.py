@@ -238,6 +238,21 @@ class Slices(Wire):
     strip_of: Literal["uncertainty", "area"]
 
 
+class SceneInfo(Wire):
+    """Name one date of the place that a map shows.
+
+    `index` counts the dates; with ?scene=INDEX the tiles of the map are of that date. `here`: the date of this item. `same`: it
+    lies pixel by pixel on this item, so that one can be laid over the other. `name` is for people, where there is no date.
+    """
+
+    index: int
+    name: str
+    date: str
+    sensor: str
+    here: bool
+    same: bool
+
+
 class Media(Wire):
     """Say where the pixels are: `image` for what fits a screen, `tiles` for what is larger, `slices` for a volume."""
 
@@ -288,6 +303,7 @@ class Item(Wire):
     """Hold an item as one person may see it: with `mode` blind it has no labels, flags, reason or history of others.
 
     `mode`: second for who gives a second opinion (the first is absent), adjudicate for who chooses between `opinions`.
+    `scenes`: the dates of the place that a map shows, this one among them, in their order.
     """
 
     id: str
@@ -298,6 +314,7 @@ class Item(Wire):
     size: list[int]
     frame: dict[str, Any]
     media: Media
+    scenes: list[SceneInfo]
     state: ItemState
     labels: list[LabelRow]
     flags: list[FlagInfo]
@@ -579,3 +596,10 @@ class Place(Wire):
     y: float
     lon: float | None
     lat: float | None
+
+
+class Pixel(Wire):
+    """Say which point of a picture lies at a place of the map; it may be outside of the picture."""
+
+    x: float
+    y: float

@@ -23,7 +23,7 @@ from hyla.store.held import SOME, ask_all
 from hyla.store.query import pages
 from hyla.store.routing import read_route
 from hyla.store.rows import frame_of, item_of
-from hyla.store.tables import BESIDE, annotated, items, labels
+from hyla.store.tables import BESIDE, OWN, annotated, items, labels
 from hyla.types import Item, Labels, Verdict
 
 FEW = 4000  # items: of fewer, looking at each is quicker than looking through all open labels of a class
@@ -139,6 +139,13 @@ def heads(database: Database, ids: Iterable[str]) -> dict[str, Waiting]:
     """Return item id -> where it waits, in no lane if it does not, of those of `ids` that are stored."""
     with database.read() as connection:
         return {row.id: _waiting(row) for row in ask_all(connection, _HEADS, ids)}
+
+
+def beside(database: Database, group: str) -> list[Waiting]:
+    """Return the items of a group, in their order in it; see `Project.beside`."""
+    found = select(*_HEAD).where(items.c.grp == group, OWN).order_by(items.c.idx, items.c.id)
+    with database.read() as connection:
+        return [_waiting(row) for row in connection.execute(found)]
 
 
 def waits(database: Database, group: str, lanes: Collection[str], who: str) -> bool:

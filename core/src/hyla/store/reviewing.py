@@ -158,6 +158,10 @@ class Reviewing(ABC):
         """Return item id -> where it waits, in no lane if it does not, of those of `ids` that are stored."""
         return queue.heads(self._db, ids)
 
+    def beside(self, group: str) -> list[Waiting]:
+        """Return where the items of a group wait, in their order in it, without their labels."""
+        return queue.beside(self._db, group)
+
     def waits(self, group: str, lanes: Collection[str], who: str) -> bool:
         """Tell whether something of a group waits in one of `lanes` and may be answered there by a person."""
         return queue.waits(self._db, group, lanes, who)

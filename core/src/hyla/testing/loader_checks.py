@@ -15,6 +15,7 @@ import numpy as np
 
 from hyla import formats, frame
 from hyla.errors import BadItem
+from hyla.lazy import LazyPixels
 from hyla.testing.base import Checks, NotApplicableError, check, demand
 from hyla.types import Image, Item
 
@@ -107,14 +108,14 @@ class LoaderChecks(Checks):
         for image in images:
             demand(isinstance(image, Image), f"load gave a {type(image).__name__}", "return hyla.Image(pixels, item)")
             where, pixels = image.item.uri, image.pixels
-            axes = isinstance(pixels, np.ndarray) and pixels.ndim == 3 and 0 not in pixels.shape
+            axes = isinstance(pixels, (np.ndarray, LazyPixels)) and pixels.ndim == 3 and 0 not in pixels.shape
             demand(
                 axes,
                 f"{where}: pixels are {getattr(pixels, 'shape', pixels)!r}",
                 "give (H, W, C), also for grey: pixels[..., None]",
             )
             demand(pixels.dtype.name in DTYPES, f"{where}: pixels are {pixels.dtype}", f"give one of {', '.join(DTYPES)}")
-            finite = pixels.dtype.kind != "f" or bool(np.isfinite(pixels).all())
+            finite = pixels.dtype.kind != "f" or bool(np.isfinite(np.asarray(pixels)).all())
             demand(finite, f"{where}: pixels hold NaN or infinity", "replace what is unknown, or raise BadItem")
             demand(
                 type(image.frame) in frame.NAMES, f"{where}: frame is a {type(image.frame).__name__}", "use a class of hyla.frame"

@@ -12,7 +12,7 @@ from hyla import codec
 from hyla.errors import HylaError, StageError
 from hyla.geometry import decode
 from hyla.testing.base import Checks, NotApplicableError, check, demand
-from hyla.testing.subject import BATCH
+from hyla.testing.subject import BATCH, own
 from hyla.types import Click, Image, Item, Kind, Labels, Rle, same_shape
 
 SMALL = (33, 47)  # odd, and smaller than what a network strides over
@@ -54,7 +54,7 @@ class ModelChecks(Checks):
     def test_model_leaves_the_pixels_alone(self) -> None:
         """Predicting does not change the pixels, which others still need."""
         images = self.subject().images[:BATCH]
-        copies = [replace(image, pixels=image.pixels.copy()) for image in images]
+        copies = [own(image) for image in images]
         self.subject().fresh().predict(copies)
         for image, copy in zip(images, copies, strict=True):
             same = np.array_equal(image.pixels, copy.pixels)
@@ -100,7 +100,7 @@ class ModelChecks(Checks):
             raise NotApplicableError("the model has no memory")
         item = replace(subject.images[0].item, id="broken", group="broken")
         broken = replace(subject.images[0], pixels=None, item=item)  # type: ignore[arg-type]  # nobody can predict that
-        first = replace(subject.images[0], pixels=subject.images[0].pixels.copy())
+        first = own(subject.images[0])
         try:
             pipeline.predict([first, broken])
         except HylaError:
@@ -121,7 +121,7 @@ class ModelChecks(Checks):
         if not masked:
             raise NotApplicableError("the schema has no class that is drawn as a mask")
         image, class_id, clicks, mask = _clicked(subject.images[0], subject.labels[0], masked)
-        copy, given = replace(image, pixels=image.pixels.copy()), list(clicks)
+        copy, given = own(image), list(clicks)
         found = [pipeline.refine(copy, class_id, given, before) for before in (mask, mask, None)]
         unchanged = np.array_equal(image.pixels, copy.pixels) and given == clicks
         demand(unchanged, "refine changes the pixels or the clicks", "work on copies: image.pixels.copy()")

@@ -21,6 +21,7 @@ from typing import Any
 from hyla import config, formats, plugins, privacy
 from hyla.errors import BadItem, ConfigError
 from hyla.hooks import Format
+from hyla.lazy import LazyPixels
 from hyla.pictures import Pictures
 from hyla.plugins import Pipeline, Plugin
 from hyla.schema import Schema
@@ -171,7 +172,7 @@ class Subject:
         pipeline, images = pipeline or self.fresh(), self.images if images is None else images
         found: list[Labels] = []
         for start in range(0, len(images), batch):
-            found += pipeline.predict([replace(i, pixels=i.pixels.copy()) for i in images[start : start + batch]])
+            found += pipeline.predict([own(i) for i in images[start : start + batch]])
         return found
 
     @cached_property
@@ -206,3 +207,8 @@ class Subject:
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": str(seed), "PYTHONWARNINGS": "default"}
         command = [sys.executable, "-m", "hyla.testing.child", json.dumps(job)]
         return subprocess.run(command, env=env, cwd=self.folder, capture_output=True, text=True, check=False)
+
+
+def own(image: Image) -> Image:
+    """Return `image` with a copy of its pixels; those that are read when asked for nobody can change."""
+    return image if isinstance(image.pixels, LazyPixels) else replace(image, pixels=image.pixels.copy())

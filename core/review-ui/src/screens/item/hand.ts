@@ -5,7 +5,7 @@ import type { Command, Handler, Press } from "../../keys";
 import { go } from "../../router";
 import type { Viewer } from "../../viewer/viewer";
 import { neighbour } from "../../work/order";
-import { classesFor, classOfDigit } from "../../work/schema";
+import { classesFor, classOfDigit, kindOf } from "../../work/schema";
 import type { Bench } from "./bench.svelte";
 import type { Tools } from "./tools.svelte";
 
@@ -38,6 +38,7 @@ export class Hand {
     polygon: () => this.tools.take("polygon"),
     polyline: () => this.tools.take("polyline"),
     keypoints: () => this.tools.take("keypoints"),
+    point: () => this.tools.take("point"),
     mask: () => this.tools.take("mask"),
     classSearch: () => void (this.tools.choosing = true),
   };
@@ -58,7 +59,7 @@ export class Hand {
       const { entry } = flow;
       // While one draws, the class is for what comes next, and for what was just drawn.
       if (entry && (!tools.drawing || entry.row === null)) flow.classify(app.schema, name);
-      const kind = tools.kind ?? entry?.label.kind;
+      const kind = tools.kind ?? (entry && kindOf(entry.label));
       if (kind && classesFor(app.schema, kind).some((one) => one.name === name)) tools.use(kind, name);
     }
     if (!tools.drawing) tools.kind = null;

@@ -4,7 +4,7 @@ import { app } from "../../app.svelte";
 import type { Command } from "../../keys";
 import type { Geometry, Tool, ToolState, Viewer } from "../../viewer/viewer";
 import type { Flow } from "../../work/flow";
-import { classesFor } from "../../work/schema";
+import { classesFor, kindOf } from "../../work/schema";
 import type { Key } from "../../work/work";
 
 export interface ToolInfo {
@@ -19,6 +19,7 @@ export const TOOLS: readonly ToolInfo[] = [
   { tool: "polygon", command: "polygon", text: "Polygon" },
   { tool: "polyline", command: "polyline", text: "Line" },
   { tool: "keypoints", command: "keypoints", text: "Keypoints" },
+  { tool: "point", command: "point", text: "Point" },
   { tool: "mask", command: "mask", text: "Brush" },
 ];
 
@@ -69,9 +70,10 @@ export class Tools {
 
   /** Add what was drawn as a label, and let the person name it where that is not clear. */
   drawn(flow: Flow, { kind, box, shape }: Pick<Geometry, "kind" | "box" | "shape">): Key {
-    const key = flow.work.add({ class: this.classOf(kind), kind, box, shape });
+    const drawn = kindOf({ kind, shape });
+    const key = flow.work.add({ class: this.classOf(drawn), kind, box, shape });
     flow.select(key);
-    if (!this.#drawn.has(kind) && classesFor(this.schema, kind).length > 1) this.ask(kind);
+    if (!this.#drawn.has(drawn) && classesFor(this.schema, drawn).length > 1) this.ask(drawn);
     return key;
   }
 
