@@ -249,7 +249,7 @@ def test_the_hook_trains_with_pictures_and_refuses_without(tmp_path):
     pairs = [(image, masks(classes)) for image, classes in map(scene, (0, 1))]
     records = [Record(image.item, labels) for image, labels in pairs]
     spec = {"classes": ["crop", "forest", "water"], "bands": list(BANDS), "encoder": "mobilenet_v2", "channels": [16, 8, 8]}
-    with pytest.raises(ConfigError, match="nothing reads their scenes"):
+    with pytest.raises(ConfigError, match="nothing reads their pictures"):
         build(spec=spec).train(records, SCHEMA, tmp_path)
     figures = build(spec=spec, pictures=Shelf(image for image, _ in pairs), steps=2).train(records, SCHEMA, tmp_path)
     assert figures["scenes"] == 2

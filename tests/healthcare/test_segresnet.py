@@ -132,7 +132,7 @@ def test_the_hook_trains_with_pictures_and_refuses_without(tmp_path):
     pairs = [phantom(seed) for seed in range(3)]
     records = [Record(one.item, labels) for one, labels in pairs]
     spec = {"classes": ["liver"], **TINY}
-    with pytest.raises(ConfigError, match="nothing reads their volumes"):
+    with pytest.raises(ConfigError, match="nothing reads their pictures"):
         build(spec=spec).train(records, SCHEMA, tmp_path)
     figures = build(spec=spec, pictures=Shelf(one for one, _ in pairs), steps=2).train(records, SCHEMA, tmp_path)
     assert figures["volumes"] == 2

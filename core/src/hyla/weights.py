@@ -1,15 +1,24 @@
-"""Find files of weights, which are never downloaded, and say which file it was."""
+"""Find files of weights, which are never downloaded, say which file it was, and how the network in it is made."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from hyla.errors import ConfigError
 
+if TYPE_CHECKING:
+    from hyla.pictures import Pictures
+    from hyla.types import Image, Labels, Record
+
+Spec = TypeVar("Spec")
 VARIABLE = "HYLA_WEIGHTS"
 HINT = f"give weights=/path/to/file or weights_dir=FOLDER (environment {VARIABLE}), or choose a model= that needs none"
 
@@ -44,6 +53,43 @@ def digest(path: str | Path) -> str:
     """Return the sha256 of a file in hexadecimal, read in pieces."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def provenance(kind: str, path: Path | None, seed: int) -> dict[str, str]:
+    """Return the name and digest of a model whose weights are in `path`, or random by `seed` if that is None."""
+    name = "random weights" if path is None else path.stem
+    return {"name": f"{kind} ({name})", "digest": f"random, seed {seed}" if path is None else digest(path)}
+
+
+def read_spec(cls: type[Spec], path: Path) -> Spec:
+    """Return what the JSON file beside weights says under `spec`, as a dataclass; figures of the training are passed over.
+
+    Raises:
+        ConfigError: if it is not there, or says not how the network is made.
+    """
+    try:
+        values = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        known = {one.name for one in fields(cls)}  # type: ignore[arg-type]
+        return msgspec.convert({key: value for key, value in values["spec"].items() if key in known}, cls)
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"{path.name} is not beside the weights", "it says how the network is made: keep the two together"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, msgspec.MsgspecError) as error:
+        raise ConfigError(f"{path.name} says not how the network is made: {error}") from error
+
+
+def examples(records: Iterable[Record], pictures: Pictures | None) -> Iterator[tuple[Image, Labels]]:
+    """Return each picture with its labels, for training.
+
+    Raises:
+        ConfigError: where a model was not given `pictures`, which read what records only name.
+    """
+    if pictures is None:
+        raise ConfigError(
+            "the model can't be trained: records hold labels only, and nothing reads their pictures", "give it pictures"
+        )
+    return ((pictures.load(record.item), record.labels) for record in records)
 
 
 def _near(name: str, places: Sequence[Path]) -> list[str]:

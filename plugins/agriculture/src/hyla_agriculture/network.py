@@ -6,15 +6,15 @@ import json
 import pickle
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from hyla import privacy
+from hyla import weights as files
 from hyla.errors import ConfigError, did_you_mean
 from hyla_agriculture.scene import CLOUD, MISSING, SHADOW, Scene, Window
 
@@ -62,16 +62,7 @@ class Spec:
     @classmethod
     def read(cls, path: Path) -> Spec:
         """Return the spec in a JSON file; raise ConfigError if it is none. Figures of the training are passed over."""
-        try:
-            values = json.loads(path.read_bytes())
-            known = {one.name for one in fields(cls)}
-            return msgspec.convert({key: value for key, value in values["spec"].items() if key in known}, cls)
-        except FileNotFoundError as error:
-            raise ConfigError(
-                f"{path.name} is not beside the weights", "it says how the network is made: keep the two together"
-            ) from error
-        except (ValueError, KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
-            raise ConfigError(f"{path.name} says not how the network is made: {error}") from error
+        return files.read_spec(cls, path)
 
     @property
     def multiple(self) -> int:

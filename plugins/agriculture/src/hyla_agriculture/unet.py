@@ -112,10 +112,7 @@ class Unet(Model):
             overlap, margin = self._overlap(tile)
         self.network.to(self.device)
         self.blend = Blend(tile, overlap, margin, batch, self.spec.multiple, amp, self.device)
-        self._provenance = {
-            "name": f"unet ({'random weights' if path is None else path.stem})",
-            "digest": f"random, seed {seed}" if path is None else files.digest(path),
-        }
+        self._provenance = files.provenance("unet", path, seed)
 
     @hookimpl
     def predict(self, images: Sequence[Image]) -> list[Labels]:
@@ -136,13 +133,9 @@ class Unet(Model):
         """
         from hyla_agriculture.training import fit
 
-        pictures = self.pictures
-        if pictures is None:
-            raise ConfigError(
-                "the model can't be trained: records hold labels only, and nothing reads their scenes", "give it pictures"
-            )
-        pairs = ((pictures.load(record.item), record.labels) for record in records)
-        return fit(pairs, schema, self.spec, out, steps=self.steps, seed=self.seed, device=self.device)
+        return fit(
+            files.examples(records, self.pictures), schema, self.spec, out, steps=self.steps, seed=self.seed, device=self.device
+        )
 
     def _overlap(self, tile: int) -> tuple[int, int | None]:
         """Return the overlap of tiles and the margin of a tile that go with how far the network looks."""

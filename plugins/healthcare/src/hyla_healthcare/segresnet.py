@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,16 +69,7 @@ class Spec:
     @classmethod
     def read(cls, path: Path) -> Spec:
         """Return the spec in a JSON file; raise ConfigError if it is none. Figures of the training are passed over."""
-        try:
-            values = json.loads(path.read_bytes())
-            known = {one.name for one in fields(cls)}
-            return msgspec.convert({key: value for key, value in values["spec"].items() if key in known}, cls)
-        except FileNotFoundError as error:
-            raise ConfigError(
-                f"{path.name} is not beside the weights", "it says how the network is made: keep the two together"
-            ) from error
-        except (ValueError, KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
-            raise ConfigError(f"{path.name} says not how the network is made: {error}") from error
+        return files.read_spec(cls, path)
 
     @property
     def guides(self) -> tuple[int, ...]:
@@ -201,10 +192,7 @@ class SegResNet(Segmenter):
             tta=tta,
             tta_axes=tta_axes,
         )
-        self._provenance = {
-            "name": f"segresnet ({'random weights' if path is None else path.stem})",
-            "digest": f"random, seed {seed}" if path is None else files.digest(path),
-        }
+        self._provenance = files.provenance("segresnet", path, seed)
 
     @hookimpl
     def provenance(self) -> dict[str, str]:
@@ -220,13 +208,9 @@ class SegResNet(Segmenter):
         """
         from hyla_healthcare.training import fit
 
-        pictures = self.pictures
-        if pictures is None:
-            raise ConfigError(
-                "the model can't be trained: records hold labels only, and nothing reads their volumes", "give it pictures"
-            )
-        pairs = ((pictures.load(record.item), record.labels) for record in records)
-        return fit(pairs, schema, self.spec, out, steps=self.steps, seed=self.seed, device=self.device)
+        return fit(
+            files.examples(records, self.pictures), schema, self.spec, out, steps=self.steps, seed=self.seed, device=self.device
+        )
 
 
 def new_network(spec: Spec, seed: int) -> Any:
