@@ -194,6 +194,21 @@ def test_parcels_beside_the_raster_come_with_it(tmp_path: Path) -> None:
         loader.load(item)
 
 
+def test_what_became_of_the_parcels_is_told(tmp_path: Path) -> None:
+    import geopandas
+    import shapely
+
+    write(tmp_path / "x.tif", samples(4))
+    bow = shapely.Polygon([(400_300, 5_799_500), (400_500, 5_799_700), (400_500, 5_799_500), (400_300, 5_799_700)])
+    shapes = [shapely.box(400_050, 5_799_700, 400_250, 5_799_900), bow, shapely.Point(400_100, 5_799_800)]
+    frame = geopandas.GeoDataFrame({"field_id": ["a", "a", "c"]}, geometry=shapes, crs=UTM)
+    frame.to_file(tmp_path / "fields.gpkg", driver="GPKG")
+    loader, (item,) = scan(tmp_path)
+    assert loader.load(item).context["parcels"] == "2 of fields.gpkg; not polygons 1; renamed 1; repaired 1"
+    loader, (item,) = scan(tmp_path, fields=None)
+    assert "parcels" not in loader.load(item).context
+
+
 def test_clouds_are_counted_and_can_be_left_out(tmp_path: Path) -> None:
     write(tmp_path / "x.tif", samples(4))
     clouds = np.zeros((1, 60, 80), np.uint8)

@@ -114,8 +114,8 @@ class Scenes(Loader):
     def load(self, item: Item) -> Image:
         """Return a scene whose windows are read when they are asked for; raise BadItem for one that can't be read.
 
-        The context has `date` and `sensor`, `cloud_share` (of the pixels with data, where there is a mask), `resolution_m` and
-        `latitude`.
+        The context has `date` and `sensor`, `cloud_share` (of the pixels with data, where there is a mask), `resolution_m`,
+        `latitude`, and what became of the `parcels` of which file.
         """
         from hyla_agriculture.area import ground_resolution, latitude
         from hyla_agriculture.raster import RasterScene
@@ -127,13 +127,14 @@ class Scenes(Loader):
         scene = RasterScene(files, remote=self.remote or "://" in self._source, threads=self.threads, max_pixels=self.max_pixels)
         try:
             size = (scene.shape[0], scene.shape[1])
-            scene.fields = self._fields(files.uri, scene.frame, size)
+            scene.fields, parcels = self._fields(files.uri, scene.frame, size)
             share, metres = scene.cloud_share(), round(ground_resolution(scene.frame, size), 4)
             north = round(latitude(scene.frame, size), 4)
         finally:
             scene.close()  # until a model asks: scenes wait in a queue
         context: dict[str, Any] = {"date": files.date, "sensor": files.sensor, "cloud_share": share, "resolution_m": metres}
         context["latitude"] = north  # of the centre: it tells the season
+        context["parcels"] = parcels
         known = {key: value for key, value in context.items() if value not in (None, "") and value == value}
         pixels: Any = scene
         return Image(pixels, item, scene.frame, known)
@@ -172,10 +173,13 @@ class Scenes(Loader):
         given = Given(self.bands, self.sensor, self.scale, self.offset, self.nodata)
         return Settings(given, self.remote, self.hosts, self.max_pixels)
 
-    def _fields(self, uri: str, frame: Any, size: tuple[int, int]) -> Fields | None:
-        """Return the parcels on a scene: of the file that was named, or that lies beside it or at the top of the source."""
+    def _fields(self, uri: str, frame: Any, size: tuple[int, int]) -> tuple[Fields | None, str]:
+        """Return the parcels on a scene: of the file that was named, or that lies beside it or at the top of the source.
+
+        Also in words how many they are, and how many rows of the file were repaired, renamed or left out.
+        """
         if self.fields is None:
-            return None
+            return None, ""
         from hyla_agriculture import fields
 
         path: Path | None = None
@@ -186,15 +190,18 @@ class Scenes(Loader):
             folders = [one for one in (own, *own.parents) if one.is_dir() and one.is_relative_to(self._root)]
             path = next((near for one in folders if (near := fields.find(one))), None)
         if path is None:
-            return None
-        found, _ = fields.read(path, frame, size, layer=self.layer, **self.columns)
+            return None, ""
+        found, counts = fields.read(path, frame, size, layer=self.layer, **self.columns)
         meant = self.fields != "auto" or path.stem.lower() in fields.NAMES
         if meant and not len(found):
             raise BadItem(
                 f"no parcel of {path.name} lies on {uri}",
                 "name the file of this place, or let outlines be found: loader.fields=null",
             )
-        return found if len(found) else None
+        if not len(found):
+            return None, ""
+        odd = [f"{what} {n}" for what, n in sorted(counts.items()) if n and what != "outside"]
+        return found, "; ".join([f"{len(found)} of {path.name}", *odd])
 
     @staticmethod
     def _is_mine(path: Path) -> bool:
