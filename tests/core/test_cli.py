@@ -79,7 +79,7 @@ def test_run_prints_what_to_do_next_and_json_on_request(toy: Path, tmp_path: Pat
         (["run"], "no preset is chosen"),
         (["run", "preset=toy"], "source is not set"),
         (["run", "preset=toi", "source=."], "did you mean 'toy'?"),
-        (["run", "preset=agriculture", "source=."], "pip install hyla-agriculture"),
+        (["run", "preset=surveillance", "source=."], "pip install hyla-surveillance"),
         (["run", "preset=toy", "source=/nowhere"], "does not exist"),
         (["run", "preset=toy", "source=.", "sede=3"], "there is no setting 'sede'"),
         (["run", "preset=toy", "source=.", "batch=many"], "batch is 'many'"),
