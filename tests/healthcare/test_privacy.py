@@ -203,6 +203,8 @@ def test_the_review_server_sends_nothing_of_a_patient(ran: tuple[Path, bytes], c
             assert ask(person, "/api/v1/items/{item_id}", item_id=item).status_code == 200
             ask(person, "/api/v1/clips/{item_id}", item_id=item)
             ask(person, "/api/v1/place/{item}", item=f"{item}?x=1&y=1")
+            ask(person, "/api/v1/pixel/{item}", item=f"{item}?lon=1&lat=1")
+            ask(person, "/api/v1/tiles/{item}", item=f"{item}?scene=0")
             whole = ask(person, "/media/{item}/image.jpg", item=item)
             ask(person, "/media/{item}/tile/{z}/{x}/{y}.jpg", item=item, z=0, x=0, y=0)
             annotation = person.item(item)["state"]["annotation"]
