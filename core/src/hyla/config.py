@@ -85,13 +85,16 @@ class Run:
     engine: Any = MISSING
 
     def settings(self) -> dict[str, Any]:
-        """Return what decides the labels, as plain values: the same settings continue a project, others are refused."""
-        return {key: _decisive(value) for key, value in asdict(self).items() if key not in OPERATIONAL and key != "source"}
+        """Return what decides the labels, as plain values: the same settings continue a project, others are refused.
+
+        The source is compared by itself, also where a stage repeats it.
+        """
+        return dict(_decisive(asdict(self)))
 
 
 def _decisive(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(k): _decisive(v) for k, v in value.items() if k not in OPERATIONAL}
+        return {str(k): _decisive(v) for k, v in value.items() if k not in OPERATIONAL and k != "source"}
     return [_decisive(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 

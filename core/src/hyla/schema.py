@@ -56,6 +56,8 @@ class Attribute:
         classes: classes that have it, with their children; empty for all.
         unit: UCUM unit of a number (mm, m, s, deg), or empty.
         minimum, maximum: bounds of a number, inclusive.
+        identity: True for one that says what the object is, as the product in a box does: labels that differ in it are different
+            answers, wherever labels are compared. The others only describe.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Attribute:
     unit: str = ""
     minimum: float | None = None
     maximum: float | None = None
+    identity: bool = False
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,29 @@ class Schema:
     def attributes_of(self, scope: str) -> dict[str, Attribute]:
         """Return name -> attribute for scope `label` or `image`."""
         return {a.name: a for a in self.attributes if a.scope == scope}
+
+    @cached_property
+    def identities(self) -> tuple[str, ...]:
+        """Return the names of the attributes of labels that say what the object is."""
+        return tuple(a.name for a in self.attributes if a.identity and a.scope == "label")
+
+    def identity_of(self, labels: Labels) -> list[tuple[Any, ...]]:
+        """Return what each label says that its object is: its class, and the values of `identities`, None if unknown."""
+        columns = [_values(labels, name) for name in self.identities]
+        return list(zip(labels.class_id.tolist(), *columns, strict=True))
+
+    def same(self, one: Labels, other: Labels, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Return which pairs (p,) of rows `a` of `one` and `b` of `other` say that their object is the same thing.
+
+        They do if class and `identities` are equal; an unknown value equals an unknown one only.
+        """
+        same = one.class_id[a] == other.class_id[b]
+        for name in self.identities:
+            sides = _values(one, name), _values(other, name)
+            numbers: dict[Any, int] = {}
+            first, second = (np.array([numbers.setdefault(v, len(numbers)) for v in side], dtype=np.int64) for side in sides)
+            same &= first[a] == second[b]
+        return np.asarray(same)
 
     def check(self, labels: Labels, size: tuple[int, ...] | None = None) -> None:
         """Raise StageError if `labels` do not fit the schema, or lie outside a picture of `size` (height, width).
@@ -293,6 +319,12 @@ def _lists(value: Any) -> Any:
 def _reject(keys: set[str], known: set[str], where: str) -> None:
     for key in sorted(keys - known):
         raise ConfigError(f"{where} has no setting {key!r}", did_you_mean(key, known), known)
+
+
+def _values(labels: Labels, name: str) -> list[Any]:
+    """Return the values (n,) of an attribute, None where nothing is known, whether or not the column is there."""
+    column = labels.attributes.get(name)
+    return [None] * len(labels) if column is None else [None if v != v else v for v in column.tolist()]
 
 
 def _check_attribute(attribute: Attribute, column: npt.NDArray[Any]) -> None:

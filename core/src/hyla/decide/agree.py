@@ -21,13 +21,13 @@ _POINTS = (Kind.POLYLINE, Kind.KEYPOINTS)
 def agree(a: Labels, b: Labels, schema: Schema, iou: float = AGREE_IOU) -> bool:
     """Tell whether two sets of labels of one picture say the same, whoever is named first and in whatever order they lie.
 
-    They do if each label has one of its own on the other side, with the same class and kind of geometry, and
+    They do if each label has one of its own on the other side, with the same class, identity attributes and kind of geometry, and
     - for a box, rotated box, polygon or mask: intersection over union of at least `iou`;
     - for a polyline: nowhere further from the other (Hausdorff) than 5 % of the diagonal of the box around both, or 3 pixels;
     - for keypoints: the same ones present, each no further from its twin than that;
     - for a cuboid: centres no more than 0.5 m apart;
     - for a tag: nothing more.
-    Equal geometry always agrees. Scores, tracks and attributes are not compared.
+    Equal geometry always agrees. Scores, tracks and other attributes are not compared.
 
     Args:
         a: labels of one person.
@@ -40,14 +40,22 @@ def agree(a: Labels, b: Labels, schema: Schema, iou: float = AGREE_IOU) -> bool:
     """
     for labels in (a, b):
         schema.check(labels)
-    sorts = [np.column_stack([labels.class_id, labels.kind]) for labels in (a, b)]
-    if sorted(sorts[0].tolist()) != sorted(sorts[1].tolist()):
+    sorts = [_sorts(labels, schema) for labels in (a, b)]
+    if sorts[0].keys() != sorts[1].keys() or any(len(rows) != len(sorts[1][sort]) for sort, rows in sorts[0].items()):
         return False
-    for class_id, kind in np.unique(sorts[0], axis=0).tolist():
-        first, second = (labels[(labels.class_id == class_id) & (labels.kind == kind)] for labels in (a, b))
-        if kind != Kind.TAG and not _pairs_up(_alike(Kind(kind), first, second, iou)):
+    for sort, rows in sorts[0].items():
+        kind = Kind(sort[0])
+        if kind != Kind.TAG and not _pairs_up(_alike(kind, a[rows], b[sorts[1][sort]], iou)):
             return False
     return True
+
+
+def _sorts(labels: Labels, schema: Schema) -> dict[tuple[Any, ...], list[int]]:
+    """Return the rows of labels by kind of geometry, class and identity."""
+    found = dict[tuple[Any, ...], list[int]]()
+    for row, sort in enumerate(zip(labels.kind.tolist(), schema.identity_of(labels), strict=True)):
+        found.setdefault(sort, []).append(row)
+    return found
 
 
 def _alike(kind: Kind, a: Labels, b: Labels, least: float) -> list[Ints]:

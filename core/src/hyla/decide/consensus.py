@@ -162,19 +162,25 @@ def staple(masks: Sequence[Rle], *, threshold: float = 0.5) -> Staple:
     return Staple(geometry.encode(mask), np.array(found.GetSensitivity()), np.array(found.GetSpecificity()))
 
 
-def joined(readers: Sequence[Labels], clusters: Sequence[tuple[int, ...]], weights: npt.ArrayLike | None = None) -> Labels:
+def joined(
+    readers: Sequence[Labels],
+    clusters: Sequence[tuple[int, ...]],
+    weights: npt.ArrayLike | None = None,
+    identities: Sequence[str] = (),
+) -> Labels:
     """Return one set of labels of several: each object that readers of more than half the weight have, as they have it together.
 
     The class is the one of most weight, the first reader's of equals. A box is the median of theirs, side by side, which one
     outlier does not move; with `weights` it is their weighted mean. A mask has the pixels that more than half the weight of
     those who have the object has. Of any other shape, the one in the middle is taken: the largest sum of overlaps of its box
-    with the others'. The score is the share of the weight that has the object. Attributes and context are those of the first
-    reader who has it.
+    with the others'. The score is the share of the weight that has the object. The class is chosen together with `identities`.
+    Attributes and context are those of the first reader who calls the object so.
 
     Args:
         readers: labels of one picture, by reader.
         clusters: as `matching.clusters` gives them.
         weights: (readers,) what each counts, above 0; all alike if not given.
+        identities: attributes that say what an object is: `Schema.identities`.
 
     Raises:
         StageError: for weights that are not above 0, or not one for each reader.
@@ -188,14 +194,14 @@ def joined(readers: Sequence[Labels], clusters: Sequence[tuple[int, ...]], weigh
         share = float(weight[have].sum() / weight.sum())
         if share > 0.5:
             ones = [readers[reader][[rows[reader]]] for reader in have]
-            parts.append(_one(ones, weight[have], weights is not None, share))
+            parts.append(_one(ones, weight[have], weights is not None, share, identities))
     return Labels.concat(parts) if parts else Labels.empty()
 
 
-def _one(ones: Sequence[Labels], weight: Floats, weighted: bool, share: float) -> Labels:
+def _one(ones: Sequence[Labels], weight: Floats, weighted: bool, share: float, identities: Sequence[str]) -> Labels:
     """Return the label that labels (each of length 1) of one object and kind make together."""
-    classes = np.array([int(one.class_id[0]) for one in ones])
-    heaviest = max(dict.fromkeys(classes.tolist()), key=lambda c: float(weight[classes == c].sum()))
+    said = [(int(one.class_id[0]), *(one.attributes[n].tolist()[0] for n in identities if n in one.attributes)) for one in ones]
+    heaviest = max(dict.fromkeys(said), key=lambda word: sum(w for w, other in zip(weight, said, strict=True) if other == word))
     kind, boxes = int(ones[0].kind[0]), np.concatenate([one.box for one in ones])
     if kind in (Kind.TAG, Kind.BOX):
         shape, box = None, np.average(boxes, axis=0, weights=weight) if weighted else np.median(boxes, axis=0)
@@ -206,10 +212,10 @@ def _one(ones: Sequence[Labels], weight: Floats, weighted: bool, share: float) -
 
         middle = int(np.argmax((iou(boxes, boxes) * weight).sum(axis=1)))
         shape, box = ones[middle].shape[0], boxes[middle]
-    first = ones[0]
+    first = ones[said.index(heaviest)]
     shapes = np.empty(1, dtype=object)
     shapes[0] = shape
-    chosen = np.array([heaviest], dtype=np.int64)
+    chosen = np.array([heaviest[0]], dtype=np.int64)
     return Labels(chosen, np.array([share]), box[None], first.kind, shapes, first.track, first.attributes, first.context)
 
 

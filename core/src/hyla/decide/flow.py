@@ -334,10 +334,11 @@ def _uncovered(project: Project) -> bool:
 
 def _settings(project: Project, demand: Demand, found: Assembled) -> dict[str, Any]:
     loss = build_decide(settings := composed(project.recall("decide") or {}, demand.overrides), (), project.schema())[0]
+    identities = list(project.schema().identities)
     return {
         "demand": demand.to_dict(),
         "decide": settings,
-        "loss": {"name": loss.name, **vars(loss)},
+        "loss": {"name": loss.name, **vars(loss), **({"identities": identities} if identities else {})},
         "calibrations": [one.to_dict() for one in found.calibrations],
         "effort": found.effort.basis,
     }

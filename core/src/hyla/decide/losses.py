@@ -92,10 +92,11 @@ class Loss(ABC):
 class Objects(Loss):
     """Count wrong labels and missed objects.
 
-    Labels are matched to those of the truth twice. First the right ones: same class, and as alike as `hyla.decide.pairing` says
-    with `iou`, the most alike first, each once. Then what is left over, whatever its class, where the overlap is 0.1 or more:
-    such a label is about an object, but has another class or lies badly. It is one error, on its row, and the object is not
-    missed besides. A label that is about nothing is an error on its row. An object that no label is about is one on the whole.
+    Labels are matched to those of the truth twice. First the right ones: same class and identity attributes, and as alike as
+    `hyla.decide.pairing` says with `iou`, the most alike first, each once. Then what is left over, whatever its class, where the
+    overlap is 0.1 or more: such a label is about an object, but calls it something else or lies badly. It is one error, on its
+    row, and the object is not missed besides. A label that is about nothing is an error on its row. An object that no label is
+    about is one on the whole.
 
     Objects of the truth whose `evidence["iscrowd"]` is 1 stand for many: none of them is missed, and a label of their class that
     is about nothing else and lies in one by half of its area or more is no error, as in COCO's evaluation.
@@ -129,7 +130,7 @@ class Objects(Loss):
         truth, crowd = _without_crowd(truth)
         wrong, found = np.ones(len(machine), dtype=bool), np.zeros(len(truth), dtype=bool)
         pairs = likeness(machine, truth, self.iou)
-        same = machine.class_id[pairs.a] == truth.class_id[pairs.b]
+        same = schema.same(machine, truth, pairs.a, pairs.b)
         rows, objects = greedy(pairs.where(same & (pairs.value >= self.iou)))
         wrong[rows], found[objects] = False, True
         taken, objects = greedy(pairs.where(wrong[pairs.a] & ~found[pairs.b]))
@@ -169,14 +170,17 @@ class Pictures(Loss):
 
 
 class Tags(Loss):
-    """Count pictures whose set of tags is another than the truth's, 0 or 1: classification. Other labels do not count."""
+    """Count pictures whose set of tags is another than the truth's, 0 or 1: classification. Other labels do not count.
+
+    Tags differ if their classes or their identity attributes do.
+    """
 
     name = "tags"
     kinds = (Kind.TAG,)
 
     def errors(self, machine: Labels, truth: Labels, schema: Schema) -> Errors:
         """Return 1 on the whole if the tags differ."""
-        said, true = (set(one.class_id[self.about(one.kind)].tolist()) for one in (machine, truth))
+        said, true = (set(schema.identity_of(one[self.about(one.kind)])) for one in (machine, truth))
         return Errors(np.zeros(len(machine)), float(said != true))
 
 

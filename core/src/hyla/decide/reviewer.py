@@ -123,7 +123,7 @@ class Reviewer:
         apart = loss.apart or not len(machine)  # each label, and each thing that is missing, is an error
         fix, fix_whole = fixing(machine, truth, loss, schema, effort)
         if apart:
-            version, missing = _versions(machine, truth, errors.rows > 0)
+            version, missing = _versions(machine, truth, errors.rows > 0, schema)
             missing = missing[loss.about(truth.kind)[missing]]
             gone = asked[(errors.rows[asked] > 0) & (rng.random(len(asked)) < chance)]
             added = missing[rng.random(len(missing)) < chance] if whole else missing[:0]
@@ -155,13 +155,13 @@ def fixing(machine: Labels, truth: Labels, loss: Loss, schema: Schema, effort: E
         return np.zeros(len(machine)), (float(rows.sum()) + one * objects.errors(said, true, schema).whole) / (
             errors.whole or 1.0
         )
-    version, missing = _versions(machine, truth, errors.rows > 0)
+    version, missing = _versions(machine, truth, errors.rows > 0, schema)
     rows = np.array([effort.fix(kind) for kind in machine.kind.tolist()], dtype=np.float64) * ((errors.rows > 0) & (version >= 0))
     kinds = machine.kind if len(machine) else truth.kind[missing]
     return rows, effort.fix(int(np.bincount(kinds).argmax())) if len(kinds) else 0.0
 
 
-def _versions(machine: Labels, truth: Labels, wrong: Bools) -> tuple[Ints, Ints]:
+def _versions(machine: Labels, truth: Labels, wrong: Bools, schema: Schema) -> tuple[Ints, Ints]:
     """Return which of the truth each label of the machine (n,) is or should be, or -1, and which of the truth nothing is about.
 
     Labels are matched as `hyla.decide.losses.Objects` does, so that an error is put right by the ask to which it belongs.
@@ -171,7 +171,7 @@ def _versions(machine: Labels, truth: Labels, wrong: Bools) -> tuple[Ints, Ints]
     free = np.zeros(len(truth), dtype=bool)
     free[single] = True
     pairs = likeness(machine, truth)
-    same = machine.class_id[pairs.a] == truth.class_id[pairs.b]
+    same = schema.same(machine, truth, pairs.a, pairs.b)
     for some in (~wrong[pairs.a] & same, wrong[pairs.a]):
         rows, objects = greedy(pairs.where(some & free[pairs.b]))
         found[rows], free[objects] = objects, False

@@ -1,7 +1,7 @@
 """Put a known error into the labels of a picture, and tell whether somebody took it out again.
 
-The kinds are those that machines make: a wrong class (`swap`), a label beside its object (`shift`), an object without a label
-(`delete`), a label without an object (`extra`). Each follows from a whole number and nothing else.
+The kinds are those that machines make: a wrong class or name (`swap`), a label beside its object (`shift`), an object without a
+label (`delete`), a label without an object (`extra`). Each follows from a whole number and nothing else.
 """
 
 from __future__ import annotations
@@ -62,37 +62,37 @@ def caught(kind: str, truth: Labels, planted: Labels, answer: Labels, schema: Sc
     """
     for labels in (truth, planted, answer):
         schema.check(labels)
-    lost, put = _others(truth, planted), _others(planted, truth)
-    right, explained = _matched(truth, answer, iou)
+    lost, put = _others(truth, planted, schema), _others(planted, truth, schema)
+    right, explained = _matched(truth, answer, schema, iou)
     if kind == "delete":
         return bool(right[lost].all())
     pairs = likeness(planted, answer, iou)
-    like = pairs.where((planted.class_id[pairs.a] == answer.class_id[pairs.b]) & put[pairs.a] & ~explained[pairs.b])
+    like = pairs.where(schema.same(planted, answer, pairs.a, pairs.b) & put[pairs.a] & ~explained[pairs.b])
     return not bool((like.value >= (ABOUT if kind == "shift" else iou)).any())
 
 
-def _matched(one: Labels, other: Labels, least: float) -> tuple[Bools, Bools]:
-    """Return which labels of each side have a partner of the same class on the other that overlaps by `least`."""
+def _matched(one: Labels, other: Labels, schema: Schema, least: float) -> tuple[Bools, Bools]:
+    """Return which labels of each side have a partner of the same class and identity on the other that overlaps by `least`."""
     pairs = likeness(one, other, least)
-    pairs = pairs.where((one.class_id[pairs.a] == other.class_id[pairs.b]) & (pairs.value >= least))
+    pairs = pairs.where(schema.same(one, other, pairs.a, pairs.b) & (pairs.value >= least))
     rows, columns = greedy(pairs)
     return np.isin(np.arange(len(one)), rows), np.isin(np.arange(len(other)), columns)
 
 
-def _others(one: Labels, other: Labels) -> Bools:
+def _others(one: Labels, other: Labels, schema: Schema) -> Bools:
     """Return which labels (n,) of `one` are not, as they are, on the other side."""
-    there = Counter(_keys(other))
+    there = Counter(_keys(other, schema))
     found = []
-    for key in _keys(one):
+    for key in _keys(one, schema):
         found.append(there[key] == 0)
         there[key] -= there[key] > 0
     return np.array(found, dtype=bool)
 
 
-def _keys(labels: Labels) -> Iterator[tuple[Any, ...]]:
-    for class_id, kind, box, shape in zip(labels.class_id.tolist(), labels.kind.tolist(), labels.box, labels.shape, strict=True):
+def _keys(labels: Labels, schema: Schema) -> Iterator[tuple[Any, ...]]:
+    for said, kind, box, shape in zip(schema.identity_of(labels), labels.kind.tolist(), labels.box, labels.shape, strict=True):
         points = shape if shape is None or isinstance(shape, Rle) else tuple(np.asarray(ring).tobytes() for ring in shape)
-        yield class_id, kind, box.tobytes(), points
+        yield said, kind, box.tobytes(), points
 
 
 class _Picture:
@@ -103,7 +103,12 @@ class _Picture:
         self.edges = _edges(labels, size)
 
     def swap(self, row: int) -> Labels | None:
-        """Give a label another class, that may have such geometry and is not there already at the same place."""
+        """Call a label something else: what another label of the picture is called if labels carry names, else another class.
+
+        The class may have such geometry, and is not there already at the same place.
+        """
+        if (named := self._named(row)) is not None:
+            return named
         old, kind = int(self.labels.class_id[row]), int(self.labels.kind[row])
         points = [len(one.keypoints) for one in self.schema.classes]
         here = np.append(_about(self.labels, row, OVERLAP), row)
@@ -111,6 +116,24 @@ class _Picture:
             if class_id in self.labels.class_id[here] or (kind == Kind.KEYPOINTS and points[class_id] != points[old]):
                 continue
             made = replace(self.labels, class_id=np.where(np.arange(len(self.labels)) == row, class_id, self.labels.class_id))
+            if _fits(made, self.schema):
+                return made
+        return None
+
+    def _named(self, row: int) -> Labels | None:
+        """Give a label the class and the identity attributes of another label of its kind, if it has any."""
+        said = self.schema.identity_of(self.labels)
+        known = [name for name in self.schema.identities if name in self.labels.attributes]
+        if all(value is None for value in said[row][1:]):
+            return None
+        for other in _shuffled(self.dice, len(self.labels)):
+            if said[other] == said[row] or self.labels.kind[other] != self.labels.kind[row] or not any(said[other][1:]):
+                continue
+            names = {name: column.copy() for name, column in self.labels.attributes.items() if name in known}
+            class_id = self.labels.class_id.copy()
+            for column in (class_id, *names.values()):
+                column[row] = column[other]
+            made = replace(self.labels, class_id=class_id, attributes={**self.labels.attributes, **names})
             if _fits(made, self.schema):
                 return made
         return None

@@ -68,7 +68,14 @@ def denominator(loss: Mapping[str, Any]) -> str:
 def error(loss: Mapping[str, Any]) -> str:
     """Return what counts as an error, in one sentence."""
     measure = MEASURES.get(loss.get("measure", ""), "overlap")
-    return CLAIMS.get(loss["name"], OTHER)[2].format(name=loss["name"], iou=loss.get("iou", ""), measure=measure) + "."
+    said = CLAIMS.get(loss["name"], OTHER)[2].format(name=loss["name"], iou=loss.get("iou", ""), measure=measure) + "."
+    return said + _named(loss, " A label with another {} is wrong.")
+
+
+def _named(loss: Mapping[str, Any], words: str) -> str:
+    """Return words about the identity attributes, or nothing where the schema has none or the loss is of pixels."""
+    names = loss.get("identities", ()) if loss["name"] in ("objects", "pictures", "tags") else ()
+    return words.format(" or ".join(names)) if names else ""
 
 
 def sentence(
@@ -154,7 +161,8 @@ def not_covered(
     if "iou" in loss:
         found.append(f"How exact shapes are beyond an overlap (IoU) of {loss['iou']:g}, from which a label counts as right.")
     if loss.get("name") != "tags":
-        found.append("Scores, tracks and attributes: only class and geometry were compared.")
+        named = _named(loss, ", {}")
+        found.append(f"Scores, tracks and {'other ' * bool(named)}attributes: only class{named} and geometry were compared.")
     if loss.get("name") == "objects":
         found.append(
             f"Errors in one {unit} beyond as many as it has labels, and one for each picture: they count as that many. Of the "
