@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hydra.core.singleton import Singleton
 
+import packs_kit
 from gallery import install, make_project
 from hyla import plugins
 from toy import write
@@ -73,6 +74,24 @@ def gallery(gallery_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return Path(shutil.copytree(known, out, ignore=shutil.ignore_patterns("source.*")))
 
     yield make
+    Singleton.set_state(state)
+    forget_plugins()
+
+
+@pytest.fixture(scope="session")
+def packs_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the plugin of `packs_kit`."""
+    return packs_kit.install(tmp_path_factory.mktemp("packs") / "site")
+
+
+@pytest.fixture
+def packs(packs_site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], Path]]:
+    """Give a function that returns a project of so many photos of packs; see `packs_kit`."""
+    monkeypatch.syspath_prepend(str(packs_site))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(packs_site), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
+    state = Singleton.get_state()
+    forget_plugins()
+    yield lambda photos: packs_kit.make_project(tmp_path / f"packs-{photos}", photos)
     Singleton.set_state(state)
     forget_plugins()
 

@@ -310,7 +310,7 @@ def test_an_unknown_preset_lists_the_choices(road: Install) -> None:
 
 
 def test_a_first_party_preset_that_is_not_installed_says_how_to_get_it(road: Install) -> None:
-    assert "pip install hyla-retail" in refused("retail")
+    assert "pip install hyla-surveillance" in refused("surveillance")
 
 
 def test_an_unknown_choice_of_a_group_lists_the_choices(road: Install) -> None:
@@ -399,7 +399,7 @@ def test_the_composed_settings_can_be_printed_without_running(
     [
         ([], "add preset=NAME"),
         (["preset=roads"], "did you mean 'road'?"),
-        (["preset=retail"], "pip install hyla-retail"),
+        (["preset=surveillance"], "pip install hyla-surveillance"),
         (["preset=road"], "add source="),
         (["preset=road", "source=/nowhere/at/all"], "does not exist"),
         (["preset=road", "source=.", "sede=1"], "did you mean 'seed'?"),

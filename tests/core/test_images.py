@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from hyla.errors import BadItem
-from hyla.images import EXTENSIONS, Folder, files, inside, read_image
+from hyla.images import EXTENSIONS, Folder, files, inside, opened, read_image, upright
 from hyla.types import Item, item_id
 
 COLORS = np.random.default_rng(0).integers(0, 256, (24, 36, 3), dtype=np.uint8)
@@ -292,3 +292,17 @@ def test_a_name_that_is_no_utf8_costs_that_one_item(tmp_path):
     with pytest.raises(BadItem, match="can't be read") as error:
         loader.load(item)
     assert "UTF-8" in str(error.value)
+
+
+def test_an_open_picture_was_not_decoded_and_may_be_drafted(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.full((64, 96, 3), 90, np.uint8)).save(tmp_path / "a.jpg", exif=exif)
+    with opened(tmp_path / "a.jpg") as picture:
+        assert picture.size == (96, 64)
+        picture.draft(None, (24, 16))
+        assert upright(picture, "a.jpg").shape == (24, 16, 3)
+    with pytest.raises(BadItem, match=r"a\.jpg can't be decoded: odd"), opened(tmp_path / "a.jpg"):
+        raise ValueError("odd")
+    with pytest.raises(BadItem, match="more than max_pixels=10"), opened(tmp_path / "a.jpg", max_pixels=10):
+        pass

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -237,6 +238,19 @@ def test_a_model_must_answer_once_per_image() -> None:
 
     with pytest.raises(StageError, match="0 Labels for 2 images"):
         Pipeline({"model": Short()}).predict([IMAGE, IMAGE])
+
+
+def test_a_reference_is_a_picture_or_nothing() -> None:
+    class Shows(Loader):
+        @hookimpl
+        def reference(self, attributes: Mapping[str, Any]) -> Image | None:
+            return {"a": IMAGE, "b": "no picture"}.get(attributes.get("name", ""))  # type: ignore[return-value]
+
+    pipeline = Pipeline({"loader": Shows()})
+    assert pipeline.reference({"name": "a"}) is IMAGE
+    assert pipeline.reference({}) is pipeline.reference({"name": "c"}) is Pipeline({"model": Low()}).reference({}) is None
+    with pytest.raises(StageError, match="a str as a reference"):
+        pipeline.reference({"name": "b"})
 
 
 def test_a_rule_may_route() -> None:

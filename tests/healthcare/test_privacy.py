@@ -189,8 +189,8 @@ def test_the_review_server_sends_nothing_of_a_patient(ran: tuple[Path, bytes], c
         person, manager = room.person("ann"), room.person("mo", "adjudicator")
         assert manager.http.get("/").status_code == 200
 
-        def ask(who, route: str, **where: object):
-            path = re.sub(r"\{(\w+)\}", lambda found: str(where[found[1]]), route)
+        def ask(who, route: str, query: str = "", **where: object):
+            path = re.sub(r"\{(\w+)\}", lambda found: str(where[found[1]]), route) + query
             asked.add(route)
             answer = who.http.get(path)
             search_in = answer.content + repr(dict(answer.headers)).encode()
@@ -219,6 +219,9 @@ def test_the_review_server_sends_nothing_of_a_patient(ran: tuple[Path, bytes], c
         for who in (person, manager):
             for route in ("/api/v1/session", "/api/v1/queue", "/api/v1/history", "/api/v1/people", "/api/v1/stats"):
                 ask(who, route)
+            for route in ("/api/v1/names", "/api/v1/names/known", "/api/v1/names/called"):
+                assert ask(who, route, "?name=lung").status_code == 200
+            assert ask(who, "/media/reference.jpg", "?name=lung").status_code == 204
         posted = [
             person.post("/grid", {"tab": "tab-1", "class": "body", "n": 5}),
             person.post("/decisions", {"decisions": [{"item": "Q"}], "tab": "tab-1"}, "k" * 36),

@@ -74,6 +74,10 @@ export const COMMANDS = {
     up: { text: "Up", keys: ["ArrowUp"], repeats: true },
     down: { text: "Down", keys: ["ArrowDown"], repeats: true },
     openItem: { text: "Open the whole picture", keys: ["g"] },
+    rename: { text: "Call the marked crops, or this one, something else", keys: ["n"] },
+    recentName: { text: "Give them a name that was given before", keys: DIGITS, decides: true },
+    mergeName: { text: "Merge this name into another", keys: ["m"] },
+    sortCrops: { text: "Most doubtful first, or surest first", keys: ["s"] },
   },
   volume: {
     sliceBack: { text: "Previous slice", keys: [","], repeats: true },

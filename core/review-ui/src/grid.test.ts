@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { beforeEach, expect, test } from "vitest";
 import { quiet } from "./testing";
 import type { Cell, Decide, Made, TakeGrid } from "./api/types";
-import { decisionsOf, keyOf, PAGE, Pages, type GridSource } from "./grid";
+import { decisionsOf, keyOf, PAGE, Pages, renamesOf, type GridSource } from "./grid";
 
 function cell(annotation: number, row: number): Cell {
   const name = `item ${annotation}`;
@@ -12,6 +12,8 @@ function cell(annotation: number, row: number): Cell {
     annotation,
     row,
     score: 0.9,
+    called: "",
+    title: "",
     reason: "",
     crop: `/${annotation}/${row}`,
     box: [0, 0, 1, 1],
@@ -59,7 +61,17 @@ class Server implements GridSource {
     if (this.refuse) throw this.refuse;
     const done = new Set(decisions.flatMap((one) => (one.rows ?? []).map((row) => `${one.annotation}/${row}`)));
     this.open = this.open.filter((one) => !done.has(keyOf(one)));
-    return [];
+    return decisions.filter((one) => one.action === "edit").map((one) => this.renamed(one));
+  }
+  /** A renaming leaves other labels, with the same rows. */
+  renamed({ item, annotation }: Decide): Made {
+    const now = annotation + 1000;
+    this.open = this.open.map((one) => (one.item === item ? { ...one, annotation: now } : one));
+    return {
+      seq: this.sent.length,
+      item,
+      state: { annotation: now, open: [], lane: "review", outcome: null, decision: 1 },
+    };
   }
   ahead(url: string) {
     this.fetched.push(url);
@@ -74,7 +86,7 @@ let pages: Pages;
 
 beforeEach(async () => {
   server = new Server(120);
-  pages = new Pages("bottle", server);
+  pages = new Pages({ class: "bottle", name: null }, server);
   server.onchange = () => pages.cells.forEach((cell) => server.shows && pages.see(cell));
   await pages.open();
 });
@@ -191,4 +203,71 @@ test("at the end nothing is shown, and nothing loads", async () => {
   expect(pages.cells).toHaveLength(0);
   expect(pages.loading).toBe(false);
   expect(pages.waiting).toBe(0);
+});
+
+const TO = { name: "Cola", class: "drink" };
+
+test("renaming is one edit of each item that answers these rows, and the time is all there", () => {
+  fc.assert(
+    fc.property(cells, fc.nat(100_000), (page, ms) => {
+      const decisions = renamesOf(page, TO, ms);
+      expect(new Set(decisions.map((one) => one.item)).size).toBe(decisions.length);
+      const told = decisions.flatMap((one) => (one.rows ?? []).map((row) => `${one.annotation}/${row}`));
+      expect(told.sort()).toEqual(page.map(keyOf).sort());
+      for (const one of decisions) {
+        expect(Object.keys(one.changes?.rename ?? {}).map(Number)).toEqual(one.rows);
+        expect(one).toMatchObject({ action: "edit", done: false });
+      }
+      expect(decisions.reduce((sum, one) => sum + (one.active_ms ?? 0), 0)).toBe(ms);
+    }),
+  );
+});
+
+test("renamed crops leave the page at once; others of their items stay, with their marks, under the new number", async () => {
+  const [first, second, third] = pages.cells;
+  pages.mark(second!);
+  server.release = () => undefined;
+  const done = pages.rename([first!], TO, 100);
+  expect(pages.cells).toHaveLength(PAGE - 1);
+  expect(keys(pages.cells)).not.toContain(keyOf(first!));
+  await quiet();
+  server.release();
+  server.release = null;
+  await done;
+  expect(keys(pages.cells).slice(0, 2)).toEqual(["1000/1", "1000/2"]);
+  expect(keys(pages.marked)).toEqual(["1000/1"]);
+  expect(pages.judged.map((cell) => cell.row)).toContain(third!.row);
+  expect(pages.waiting).toBe(119);
+});
+
+test("what is named or confirmed next is about the labels that the renaming before left", async () => {
+  const [first, second, third] = pages.cells;
+  void pages.rename([first!], TO, 100);
+  void pages.rename([second!], TO, 100);
+  await pages.confirm("repair", 1000);
+  expect(server.sent[0]).toMatchObject([{ item: first!.item, annotation: 0, rows: [0] }]);
+  expect(server.sent[1]).toMatchObject([{ item: first!.item, annotation: 1000, rows: [1] }]);
+  expect(server.sent[2]!.find((one) => one.item === third!.item)).toMatchObject({ annotation: 2000, rows: [2] });
+});
+
+test("a refused renaming brings its crops back, and is told once", async () => {
+  server.refuse = new Error("422");
+  const crop = pages.cells[4]!;
+  await expect(pages.rename([crop], TO, 100)).rejects.toThrow("422");
+  server.refuse = null;
+  expect([...keys(pages.cells), ...keys(pages.next)]).toContain(keyOf(crop));
+  await pages.confirm("repair", 1000);
+  expect(server.sent).toHaveLength(2);
+});
+
+test("a page of one name asks for it, most doubtful first if so wished", async () => {
+  const asked: Omit<TakeGrid, "tab">[] = [];
+  const grid = server.grid.bind(server);
+  server.grid = (take) => (asked.push(take), grid(take));
+  await new Pages({ class: "drink", name: "" }, server, true).open();
+  await new Pages({ class: "drink", name: null }, server, true).open();
+  expect(asked).toEqual([
+    { class: "drink", name: "", doubtful: true, n: 2 * PAGE },
+    { class: "drink", n: 2 * PAGE },
+  ]);
 });

@@ -1,5 +1,6 @@
-/** Pages of crops of one class: what is shown, what is marked as wrong, and what confirming a page decides. */
+/** Pages of crops of one class, or of one name: what is shown, what is marked as wrong, and what confirming a page decides. */
 import type { Cell, Decide, Grid, Made, TakeGrid } from "./api/types";
+import { said as written, type Group, type To } from "./names";
 
 export const PAGE = 48;
 /** Faster than this for each crop, and nobody has looked. */
@@ -34,6 +35,20 @@ export function decisionsOf(cells: readonly Cell[], marked: ReadonlySet<string>,
   return decisions;
 }
 
+/** Say what calling crops something else decides: one edit of each item, in which these labels are answered. */
+export function renamesOf(cells: readonly Cell[], to: To, ms: number): Decide[] {
+  const until = (n: number) => Math.round((ms * n) / cells.length);
+  let counted = 0;
+  return [...new Set(cells.map((cell) => cell.item))].map((item) => {
+    const own = cells.filter((cell) => cell.item === item);
+    const rows = own.map((cell) => cell.row).sort((a, b) => a - b);
+    const active_ms = until(counted + own.length) - until(counted);
+    counted += own.length;
+    const changes = { rename: Object.fromEntries(rows.map((row) => [row, { name: to.name, class: to.class }])) };
+    return { item, action: "edit", annotation: own[0]!.annotation, rows, changes, done: false, active_ms };
+  });
+}
+
 /** What pages need of the page that shows them. */
 export interface GridSource {
   grid(take: Omit<TakeGrid, "tab">): Promise<Grid>;
@@ -58,10 +73,15 @@ export class Pages {
   #broken = new Set<string>();
   #filling: Promise<void> | null = null;
   #again = false;
+  /** The last renaming that is on its way: what is decided next must name the labels that it leaves. */
+  #renaming: Promise<unknown> | null = null;
+  /** Labels that hold of an item since a renaming. */
+  #holds = new Map<string, number>();
 
   constructor(
-    readonly name: string,
+    readonly group: Group,
     private readonly source: GridSource,
+    readonly doubtful = false,
   ) {}
 
   isMarked(cell: Cell): boolean {
@@ -107,6 +127,7 @@ export class Pages {
   async open(): Promise<void> {
     this.cells = [];
     this.next = [];
+    this.#holds.clear();
     this.loading = true;
     this.source.onchange();
     await this.#fill();
@@ -114,6 +135,7 @@ export class Pages {
 
   /** Decide about this page and show the next one; fails if the server refuses, and then shows the page again. */
   async confirm(ending: Ending, ms: number): Promise<void> {
+    if (this.#renaming) await this.#renaming;
     const cells = this.judged;
     const wrong = cells.filter((cell) => this.isMarked(cell));
     const decisions = decisionsOf(cells, this.#marked, ending, ms);
@@ -126,11 +148,54 @@ export class Pages {
     this.loading = this.cells.length === 0;
     this.source.onchange();
     try {
-      if (decisions.length) await this.source.send(decisions, said(this.name, cells.length, wrong.length, ending));
+      if (decisions.length)
+        await this.source.send(decisions, said(written(this.group), cells.length, wrong.length, ending));
     } finally {
       for (const cell of cells) this.#sent.delete(keyOf(cell));
       await this.#fill();
     }
+  }
+
+  /** Call crops of this page something else: they leave it at once, all others stay. Fails if the server refuses. */
+  rename(cells: readonly Cell[], to: To, ms: number): Promise<void> {
+    const gone = new Set(cells.map(keyOf));
+    this.cells = this.cells.filter((cell) => !gone.has(keyOf(cell)));
+    this.waiting = Math.max(0, this.waiting - cells.length);
+    for (const key of gone) {
+      this.#sent.add(key);
+      this.#marked.delete(key);
+    }
+    this.source.onchange();
+    const before = this.#renaming;
+    const sent = (async () => {
+      await before;
+      const now = cells.map((cell) => ({ ...cell, annotation: this.#holds.get(cell.item) ?? cell.annotation }));
+      try {
+        const made = await this.source.send(renamesOf(now, to, ms), `Named ${cells.length} × ${to.name || "unknown"}`);
+        for (const one of made) this.#follow(one.item, one.state.annotation);
+      } finally {
+        for (const key of gone) this.#sent.delete(key);
+      }
+    })();
+    const over = sent.catch(() => undefined); // told to who asked for it
+    this.#renaming = over;
+    void over.then(() => {
+      if (this.#renaming === over) this.#renaming = null;
+    });
+    return sent.finally(() => this.#fill());
+  }
+
+  // Renaming leaves rows where they are, so that what is on the page stays under another number.
+  #follow(item: string, annotation: number): void {
+    this.#holds.set(item, annotation);
+    const moved = (cell: Cell): Cell => {
+      if (cell.item !== item) return cell;
+      const now = { ...cell, annotation };
+      for (const set of [this.#marked, this.#seen, this.#broken]) if (set.has(keyOf(cell))) set.add(keyOf(now));
+      return now;
+    };
+    this.cells = this.cells.map(moved);
+    this.next = this.next.map(moved);
   }
 
   // Two pages are asked for at once: what is on the screen keeps its place, the rest is the next page.
@@ -148,7 +213,9 @@ export class Pages {
 
   async #take(): Promise<void> {
     try {
-      const grid = await this.source.grid({ class: this.name, n: 2 * PAGE });
+      const { class: of, name } = this.group;
+      const named = name === null ? {} : { name, doubtful: this.doubtful };
+      const grid = await this.source.grid({ class: of, ...named, n: 2 * PAGE });
       const found = grid.cells.filter((cell) => !this.#sent.has(keyOf(cell)) && !this.#broken.has(keyOf(cell)));
       const known = new Set(found.map(keyOf));
       const kept = this.cells.filter((cell) => known.has(keyOf(cell)) || this.isBroken(cell));

@@ -23,7 +23,10 @@ from hyla.figure import Figure, share
 from hyla.formats import picture
 from hyla.formats.segments import areas, rle_of
 from hyla.geometry import xywh
+from hyla.hierarchy import HierarchyFigures
 from hyla.lines import right
+from hyla.named import NameFigures
+from hyla.paired import Paired, boxed
 from hyla.points import PointFigures
 from hyla.schema import Schema
 from hyla.types import Floats, Ints, Item, Kind, Labels, Record
@@ -31,7 +34,6 @@ from hyla.types import Floats, Ints, Item, Kind, Labels, Record
 if TYPE_CHECKING:
     from hyla.store import Project
 
-BOXED = (Kind.BOX, Kind.ROTATED_BOX, Kind.POLYGON, Kind.KEYPOINTS, Kind.MASK)
 KINDS = {"boxes": "bbox", "masks": "segm", "keypoints": "keypoints"}
 SCORES = (0.1, 0.25, 0.5, 0.75, 0.9)
 
@@ -100,6 +102,9 @@ class Evaluation:
         lines: where the truth has any.
         volumes: class name -> how its masks of volumes agree; a class counts as itself, whatever is folded.
         points: what the areas say at single points of the truth, where it has any; a class counts as itself, likewise.
+        hierarchy: `boxes` and `tags`, how near a wrong class is in the tree of classes, where that says more than the rest; a
+            class counts as itself, likewise.
+        names: attribute that says what a thing is (product) -> whether things found are named right, where the truth names any.
     """
 
     images: int
@@ -110,6 +115,8 @@ class Evaluation:
     lines: LineFigures | None = None
     volumes: dict[str, Overlap] = field(default_factory=dict)
     points: PointFigures | None = None
+    hierarchy: dict[str, HierarchyFigures] = field(default_factory=dict)
+    names: dict[str, NameFigures] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON-able values."""
@@ -135,6 +142,10 @@ class Evaluation:
             lines += [f"  {name:<{width}}  {one}" for name, one in self.volumes.items()]
         if self.points:
             lines += ["", str(self.points)]
+        if self.hierarchy:
+            lines += ["", *(f"classes of {name} found: {one}" for name, one in self.hierarchy.items())]
+        for name, names in self.names.items():
+            lines += ["", f"{name}: {names}"]
         return "\n".join(lines)
 
 
@@ -154,6 +165,9 @@ def evaluate(
     Boxes are those of all labels but tags, lines, cuboids and single points; masks those of polygons and masks. At a single point
     of the truth (keypoints with one point) the areas that cover it are measured, see `hyla.points`. A label of the truth whose
     `evidence["iscrowd"]` is 1 counts neither for nor against. A class on neither side is left out.
+
+    All of these go by class alone: a bottle that was found as a bottle is right there, whatever product it was taken for. What
+    attributes that say what a thing is (`Schema.identities`) are worth stands in `names`.
 
     Args:
         predictions: in any order; of an item without truth they do not count.
@@ -175,6 +189,7 @@ def evaluate(
         counts_as[schema.under(name)] = schema.class_id(name)
     sides = _Side(counts_as), _Side(counts_as)
     family = points.families(schema)
+    paired = Paired(schema)
     answers: dict[int, list[int]] = {}
     numbers: dict[str, int] = {}
     images: list[dict[str, Any]] = []
@@ -183,6 +198,7 @@ def evaluate(
             raise StageError(f"the truth has item {one.item.id!r} twice")
         images.append({"id": len(images) + 1, "height": one.size[-2], "width": one.size[-1]})
         sides[0].add(one, images[-1])
+        paired.add(len(images), one.labels)
     seen: set[int] = set()
     for one in predictions:
         if (number := numbers.get(one.item.id)) is not None:
@@ -190,6 +206,7 @@ def evaluate(
                 raise StageError(f"the predictions have item {one.item.id!r} twice")
             seen.add(number)
             sides[1].add(one, images[number - 1])
+            paired.match(number, one.labels)
             if asked := sides[0].points.get(number):
                 answers[number] = points.said(asked, one.labels, family)
     parts = {}
@@ -208,7 +225,8 @@ def evaluate(
         for one, answer in zip(asked, answers.get(n, [points.NOTHING] * len(asked)), strict=True)
     ]
     stood = points.figures(pairs, schema) if pairs else None
-    return Evaluation(len(images), len(images) - len(seen), samples, parts, tags, lines, named, stood)
+    tree = paired.hierarchy(len(images), samples, seed)
+    return Evaluation(len(images), len(images) - len(seen), samples, parts, tags, lines, named, stood, tree, paired.names())
 
 
 def project_evaluate(project: Project, truth: str | None = None, **settings: Any) -> Evaluation:
@@ -336,8 +354,7 @@ class _Side:
             self.lines[image["id"]] = list(labels.shape[lines][surest])
         if tags.any():
             self.tags[image["id"]] = list(zip(labels.score[tags].tolist(), labels.class_id[tags].tolist(), strict=True))
-        flat = np.array([k != Kind.MASK or len(s.size) == 2 for k, s in zip(labels.kind, labels.shape, strict=True)], dtype=bool)
-        self._boxed(labels[np.isin(labels.kind, BOXED) & flat], image)
+        self._boxed(labels[boxed(labels)], image)
 
     def _boxed(self, labels: Labels, image: Mapping[str, Any]) -> None:
         crowd = labels.evidence.get("iscrowd", np.zeros(len(labels))) == 1

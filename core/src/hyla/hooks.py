@@ -6,7 +6,7 @@ and mark each method with `@hookimpl`. A hook is called once per item or batch, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,14 @@ class Loader:
     @hookspec
     def close(self, group: str) -> None:
         """Release what is kept open for `group`: its last item was loaded. All answers are collected."""
+
+    @hookspec(firstresult=True)
+    def reference(self, attributes: Mapping[str, Any]) -> Image | None:
+        """Return the picture that shows what a label with these attributes is: an exemplar, or one from a catalogue.
+
+        None if there is none, also for attributes that mean nothing here. The review page asks, from several threads at once.
+        First answer wins.
+        """
 
 
 class Model:

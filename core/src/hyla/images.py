@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +94,21 @@ def inside(root: Path, uri: str) -> Path:
 
 
 def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Pixels:
-    """Return the picture in a file as (H, W, 3) uint8 RGB, the right way up.
-
-    The size is checked in the header, before anything is decoded. EXIF orientation is applied. CMYK, palette, grey and other
-    modes become RGB; what is transparent is laid on white, as a page shows it; of 16-bit samples the high byte is kept, as
-    libpng and OpenCV do; of an animation the first frame is taken.
+    """Return the picture in a file as (H, W, 3) uint8 RGB, the right way up; see `opened` and `upright`.
 
     Raises:
         BadItem: for a file that is missing, empty, no picture, truncated, damaged, too large, or made of floating-point samples.
+    """
+    with opened(path, max_pixels) as picture:
+        return upright(picture, Path(path).name)
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Iterator[ImageFile.ImageFile]:
+    """Open a picture whose header was read and nothing decoded: its size was checked. What fails inside is a BadItem too.
+
+    Raises:
+        BadItem: for a file that is missing, empty, no picture or too large, and for whatever a decoder makes of it.
     """
     path = Path(path)
     try:
@@ -121,12 +129,28 @@ def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Pi
                     f"{path.name} has {width} x {height} pixels, more than max_pixels={max_pixels}",
                     "raise max_pixels of the loader if the file is to be trusted",
                 )
-            return _upright(_rgb(picture, path.name), picture.getexif().get(ORIENTATION))
+            yield picture
     except BadItem:
         raise
     except Exception as error:  # a decoder may fail on damage anywhere: OSError, SyntaxError, struct.error, MemoryError...
         reason = str(error) or type(error).__name__
         raise BadItem(f"{path.name} can't be decoded: {reason}", "copy it again from where it came") from error
+
+
+def upright(picture: ImageFile.ImageFile, name: str) -> Pixels:
+    """Decode a picture to (H, W, 3) uint8 RGB, the right way up.
+
+    EXIF orientation is applied. CMYK, palette, grey and other modes become RGB; what is transparent is laid on white, as a page
+    shows it; of 16-bit samples the high byte is kept, as libpng and OpenCV do; of an animation the first frame is taken.
+
+    Args:
+        picture: open, as `opened` gives it; a `draft` set on it holds.
+        name: of the file, for errors.
+
+    Raises:
+        BadItem: for one made of floating-point samples.
+    """
+    return _upright(_rgb(picture, name), picture.getexif().get(ORIENTATION))
 
 
 def _open(stream: Any, name: str) -> ImageFile.ImageFile:

@@ -7,6 +7,8 @@ import os
 import re
 import sys
 from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -73,7 +75,14 @@ def _check_words(words: list[str], sweep: bool) -> None:
     if not chosen and "--info" not in words:
         config.check_preset("")
     for name in chosen[-1].split(",") if chosen and sweep else chosen[-1:]:
-        config.check_preset(name)
+        if not any((folder / "preset" / f"{name}.yaml").is_file() for folder in _config_dirs(words)):
+            config.check_preset(name)
+
+
+def _config_dirs(words: list[str]) -> list[Path]:
+    """Return the folders of settings of one's own, in which Hydra looks too."""
+    after = [value for word, value in pairwise(words) if word in ("--config-dir", "-cd")]
+    return [Path(value) for value in [*after, *(word.partition("=")[2] for word in words if word.startswith("--config-dir="))]]
 
 
 def _one_value(word: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any, cast
@@ -21,6 +21,7 @@ from hyla.plugins import Pipeline
 from hyla.review.pixels import flat
 from hyla.schema import Schema
 from hyla.store import Project
+from hyla.store.answered import Answered
 from hyla.types import Image, Item, Record
 
 
@@ -76,6 +77,18 @@ class Pictures:
         """Yield what the machine said of each item that the project holds: a format looks there which items a file fits."""
         return iter(()) if self._project is None else self._project.records(source="model")
 
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Return the settings of the loader, as the project stored them."""
+        return self._settings
+
+    def answered(self, records: Sequence[Record]) -> dict[str, Answered]:
+        """Return item id -> whose answers the labels rest on, of those of `records` that hold in the project, and were judged."""
+        if self._project is None:
+            return {}
+        found = self._project.answered([one.item.id for one in records])
+        return {one.item.id: said for one in records if (said := found.get(one.item.id)) and said.source == one.source}
+
     def proposed(self, item: Item) -> Record | None:
         """Return what the machine said of `item`, from which a person's labels may have come; None if that is not known."""
         return None if self._project is None else self._project.record(item.id, source="model")
@@ -86,6 +99,10 @@ class Pictures:
         if image is None:
             raise BadItem(f"no loader could load {item.uri}")
         return image
+
+    def reference(self, attributes: Mapping[str, Any]) -> Image | None:
+        """Return the picture that shows what a label with these attributes is, if the loader has one."""
+        return self.open().reference(attributes)
 
     def close(self, group: str) -> None:
         """Release what is kept open for `group`."""

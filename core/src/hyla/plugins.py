@@ -243,6 +243,15 @@ class Pipeline:
         """Tell the loaders that the last item of `group` was loaded."""
         self._call("close", group=group)
 
+    def reference(self, attributes: Mapping[str, Any]) -> Image | None:
+        """Return the picture that shows what a label with these attributes is; raise StageError for what is no picture."""
+        from hyla.types import Image
+
+        found = self._call("reference", attributes=attributes)
+        if found is not None and not isinstance(found, Image):
+            raise StageError(f"the loader gave a {type(found).__name__} as a reference", "give hyla.Image, or None")
+        return found
+
     def predict(self, images: Sequence[Image]) -> list[Labels]:
         """Return one Labels per image; raise StageError if the model answered with another number."""
         labels = self._call("predict", images=images)

@@ -2,6 +2,7 @@
 import { ApiError } from "./error";
 import type {
   AllMade,
+  Called,
   Clip,
   Decisions,
   Failure,
@@ -9,8 +10,11 @@ import type {
   History,
   Invited,
   Item,
+  KnownNames,
   Lease,
   Mode,
+  Named,
+  Names,
   NewPerson,
   Person,
   Pixel,
@@ -24,6 +28,7 @@ import type {
   Stats,
   Take,
   TakeGrid,
+  TakeNamed,
   Tiles,
   Undo,
 } from "./types";
@@ -141,6 +146,11 @@ export const api = {
     call<Refined>("POST", `/items/${id(item)}/refine`, { body: { ...body, tab }, patience: MODEL_MS }),
   history: (o: { item?: string; mine?: boolean; limit?: number } = {}) => call<History>("GET", `/history${query(o)}`),
   grid: (take: Omit<TakeGrid, "tab">) => call<Grid>("POST", "/grid", { body: { ...take, tab } }),
+  names: (o: { words?: string; order?: string; skip?: number; limit?: number } = {}) =>
+    call<Names>("GET", `/names${query(o)}`),
+  knownNames: (words: string) => call<KnownNames>("GET", `/names/known${query({ words })}`),
+  called: (name: string) => call<Called>("GET", `/names/called${query({ name })}`),
+  takeNamed: (take: Omit<TakeNamed, "tab">) => call<Named>("POST", "/names/take", { body: { ...take, tab } }),
   clip: (item: string) => call<Clip>("GET", `/clips/${id(item)}${query({ tab })}`),
   stats: () => call<Stats>("GET", "/stats"),
   people: () => call<Person[]>("GET", "/people"),

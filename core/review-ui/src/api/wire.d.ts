@@ -210,6 +210,86 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/names": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Waiting
+         * @description List what labels that wait are called, in which all `words` are: most first, most doubtful first, or by name.
+         */
+        get: operations["waiting_api_v1_names_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/names/called": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Called
+         * @description Count the labels of a name that hold, by whether they wait, were decided on by people, or neither.
+         */
+        get: operations["called_api_v1_names_called_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/names/known": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Known
+         * @description List names that labels have, in which all `words` are: what begins so comes first.
+         */
+        get: operations["known_api_v1_names_known_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/names/take": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take
+         * @description Lease the items on which labels of a name hold and this person may call them something else; skip the others.
+         */
+        post: operations["take_api_v1_names_take_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/people": {
         parameters: {
             query?: never;
@@ -384,6 +464,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/media/reference.jpg": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Reference
+         * @description Return a picture of what is called so: the loader's, else the newest crop that a person named; none gives 204.
+         */
+        get: operations["reference_media_reference_jpg_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/media/{item}/crop/{annotation}/{row}.jpg": {
         parameters: {
             query?: never;
@@ -478,13 +578,15 @@ export interface components {
         };
         /**
          * AttributeInfo
-         * @description Describe an attribute of the schema.
+         * @description Describe an attribute of the schema. The first of labels with `identity` names them.
          */
         AttributeInfo: {
             /** Choices */
             choices: string[];
             /** Classes */
             classes: string[];
+            /** Identity */
+            identity: boolean;
             /** Maximum */
             maximum: number | null;
             /** Minimum */
@@ -505,8 +607,22 @@ export interface components {
             unit: string;
         };
         /**
+         * Called
+         * @description Tell how many labels are called so: of items that `wait`, that people `decided` on, and others, which nobody looked at.
+         */
+        Called: {
+            /** Decided */
+            decided: number;
+            /** Unseen */
+            unseen: number;
+            /** Waiting */
+            waiting: number;
+        };
+        /**
          * Cell
          * @description Show one label on the grid. `box` is where the label is on the crop, as shares of its width and height.
+         *
+         *     `name` is that of the picture, `called` that of the thing, empty where nobody knows it, `title` what people call that.
          */
         Cell: {
             /** Annotation */
@@ -518,6 +634,8 @@ export interface components {
                 number,
                 number
             ];
+            /** Called */
+            called: string;
             /** Crop */
             crop: string;
             /** Item */
@@ -530,12 +648,15 @@ export interface components {
             row: number;
             /** Score */
             score: number;
+            /** Title */
+            title: string;
         };
         /**
          * Changes
          * @description Change labels: `put` replaces rows, `drop` removes rows, `add` appends; the rest keeps its order.
          *
-         *     `context` replaces the attributes of the image as a whole, if given.
+         *     `rename` gives rows another name. Where the decision names such a row among its `rows`, somebody looked at it; else only the
+         *     name is another, and a label that waited goes on waiting. `context` replaces the attributes of the image as a whole, if given.
          */
         Changes: {
             /**
@@ -558,6 +679,13 @@ export interface components {
              */
             put?: {
                 [key: string]: components["schemas"]["LabelRow"];
+            };
+            /**
+             * Rename
+             * @default {}
+             */
+            rename?: {
+                [key: string]: components["schemas"]["Rename"];
             };
         };
         /**
@@ -661,7 +789,7 @@ export interface components {
          *
          *     `action`: accept, reject (nothing is there), repair (wrong, to be mended later) and unsure are about `rows`, or about the
          *     whole item without; edit and opinion carry `changes`, adjudicate too, against the labels of `annotation`.
-         *     `done`: an edit finishes the item; otherwise what was open and untouched stays open.
+         *     `done`: an edit finishes the item; otherwise what was open and untouched stays open. An edit may name the `rows` it answers.
          */
         Decide: {
             /**
@@ -920,6 +1048,26 @@ export interface components {
             outcome: string | null;
         };
         /**
+         * KnownName
+         * @description Name something that labels are called, with the class that one of them has. `title`: what people call it.
+         */
+        KnownName: {
+            /** Class */
+            class: string;
+            /** Name */
+            name: string;
+            /** Title */
+            title: string;
+        };
+        /**
+         * KnownNames
+         * @description List names that labels have.
+         */
+        KnownNames: {
+            /** Names */
+            names: components["schemas"]["KnownName"][];
+        };
+        /**
          * LabelRow
          * @description Hold one label, as `codec.labels_to_rows` does.
          */
@@ -1038,6 +1186,58 @@ export interface components {
             image: string | null;
             slices: components["schemas"]["Slices"] | null;
             tiles: components["schemas"]["Tiles"] | null;
+        };
+        /**
+         * NameInfo
+         * @description Count the labels of one class and name that wait, with the mean of their scores. `title`: what people call it.
+         */
+        NameInfo: {
+            /** Class */
+            class: string;
+            /** Name */
+            name: string;
+            /** Score */
+            score: number;
+            /** Title */
+            title: string;
+            /** Waiting */
+            waiting: number;
+        };
+        /**
+         * Named
+         * @description Hold labels of a name. `skipped`: labels on items that others work on, or that wait for others; `next` is 0 at the end.
+         */
+        Named: {
+            /** Items */
+            items: components["schemas"]["NamedRows"][];
+            /** Next */
+            next: number;
+            /** Seconds */
+            seconds: number;
+            /** Skipped */
+            skipped: number;
+        };
+        /**
+         * NamedRows
+         * @description Name labels of one item.
+         */
+        NamedRows: {
+            /** Annotation */
+            annotation: number;
+            /** Item */
+            item: string;
+            /** Rows */
+            rows: number[];
+        };
+        /**
+         * Names
+         * @description List what labels that wait are called. `total`: how many names there are, also those that are not listed.
+         */
+        Names: {
+            /** Names */
+            names: components["schemas"]["NameInfo"][];
+            /** Total */
+            total: number;
         };
         /**
          * NewPerson
@@ -1182,6 +1382,16 @@ export interface components {
          */
         Refined: {
             mask: components["schemas"]["MaskShape"] | null;
+        };
+        /**
+         * Rename
+         * @description Call a label something else: `name` is a value of the attribute that names labels, empty for unknown; `class_` if given.
+         */
+        Rename: {
+            /** Class */
+            class?: string | null;
+            /** Name */
+            name: string;
         };
         /**
          * Renew
@@ -1395,17 +1605,48 @@ export interface components {
         /**
          * TakeGrid
          * @description Ask for a page of labels of one class that wait, surest first; their items are leased to the tab.
+         *
+         *     `name`: only labels that are called so, empty for those without a name. `doubtful`: the most doubtful first.
          */
         TakeGrid: {
             /** Class */
             class: string;
             /**
+             * Doubtful
+             * @default false
+             */
+            doubtful?: boolean;
+            /**
              * N
              * @default 48
              */
             n?: number;
+            /** Name */
+            name?: string | null;
             /** Reason */
             reason?: string | null;
+            /** Tab */
+            tab: string;
+        };
+        /**
+         * TakeNamed
+         * @description Ask for the labels of a name, on items that this person may decide on; those items are leased to the tab.
+         *
+         *     `after` is the `next` of the answer before.
+         */
+        TakeNamed: {
+            /**
+             * After
+             * @default 0
+             */
+            after?: number;
+            /**
+             * N
+             * @default 200
+             */
+            n?: number;
+            /** Name */
+            name: string;
             /** Tab */
             tab: string;
         };
@@ -1900,6 +2141,172 @@ export interface operations {
             };
         };
     };
+    waiting_api_v1_names_get: {
+        parameters: {
+            query?: {
+                words?: string;
+                order?: "waiting" | "doubt" | "name";
+                skip?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Names"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Client Error */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    called_api_v1_names_called_get: {
+        parameters: {
+            query: {
+                name: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Called"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Client Error */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    known_api_v1_names_known_get: {
+        parameters: {
+            query?: {
+                words?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnownNames"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Client Error */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    take_api_v1_names_take_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TakeNamed"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Named"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Client Error */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
     everyone_api_v1_people_get: {
         parameters: {
             query?: never;
@@ -2338,6 +2745,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
+    reference_media_reference_jpg_get: {
+        parameters: {
+            query: {
+                name: string;
+                size?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": unknown;
+                };
+            };
+            /** @description there is none */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Validation Error */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HTTPValidationError"];
                 };
             };
         };

@@ -18,6 +18,7 @@ const schema = {
       unit: "",
       minimum: null,
       maximum: null,
+      identity: false,
     },
   ],
 } as unknown as SchemaInfo;

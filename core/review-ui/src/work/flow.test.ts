@@ -379,7 +379,15 @@ test("a class that may not have the kind is refused, and attributes of the old c
   expect(t.flow.entry?.label.attributes).toEqual({ occluded: true });
 });
 
-const attribute = { type: "boolean", scope: "label", choices: [], unit: "", minimum: null, maximum: null } as const;
+const attribute = {
+  type: "boolean",
+  scope: "label",
+  choices: [],
+  unit: "",
+  minimum: null,
+  maximum: null,
+  identity: false,
+} as const;
 const about = { parent: "", keypoints: [], skeleton: [], color: "", abstract: false };
 const schema = {
   name: "s",

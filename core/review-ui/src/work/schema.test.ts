@@ -20,6 +20,7 @@ const attribute = (name: string, over: Partial<AttributeInfo> = {}): AttributeIn
   unit: "",
   minimum: null,
   maximum: null,
+  identity: false,
   ...over,
 });
 const schema: SchemaInfo = {

@@ -11,6 +11,7 @@ const attribute = (name: string, type: AttributeInfo["type"] = "number", unit = 
   classes: [],
   minimum: null,
   maximum: null,
+  identity: false,
 });
 
 test.each([

@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from hyla.errors import ConfigError, HylaError
-from hyla.review import clips, decide, grid, items, media_routes, people, places, queue, refine, stats, wire
+from hyla.review import clips, decide, grid, items, media_routes, names, people, places, queue, refine, stats, wire
 from hyla.review.desk import Desk
 from hyla.review.guard import Guard
 from hyla.review.problems import code_of
@@ -29,7 +29,7 @@ log = logging.getLogger("hyla.review")
 def api() -> FastAPI:
     """Return the application without a project: what the page's types are made from."""
     app = FastAPI(title="Hyla review", version="1", docs_url=None, redoc_url=None, openapi_url=None)
-    for part in (people, queue, items, refine, decide, grid, clips, places, stats):
+    for part in (people, queue, items, refine, decide, grid, names, clips, places, stats):
         app.include_router(part.router, prefix="/api/v1", responses=REFUSALS)
     app.include_router(media_routes.router)
     app.add_exception_handler(HylaError, _hyla)

@@ -1,4 +1,4 @@
-"""Answer a page of crops of one class, surest first."""
+"""Answer a page of crops of one class, or of one name in it: the surest or the most doubtful first."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from hyla.review import wire
 from hyla.review.access import DeskDep, ReviewerDep
 from hyla.review.leases import SECONDS, apart
+from hyla.review.sight import unblinded
 
 router = APIRouter()
 
@@ -14,10 +15,12 @@ router = APIRouter()
 @router.post("/grid")
 def grid(given: wire.TakeGrid, at: DeskDep, who: ReviewerDep) -> wire.Grid:
     """Lease the items of the surest labels of one class that wait, each with its clip, and return those labels."""
+    if given.name is not None:
+        unblinded(at, who)
     # A page that was left comes back, but never what this tab or another holds for a look at the whole item.
     held = at.leases.held().items()
     items, clips = apart(unit for unit, hold in held if not (hold.mode == "grid" and hold.of(who.person, given.tab)))
-    found = at.project.open_labels(given.class_, given.reason, given.n, items, clips)
+    found = at.project.open_labels(given.class_, given.reason, given.n, items, clips, given.name, given.doubtful)
     units = at.units(one.item_id for one in found)
     places = {units[one.item_id]: ("review", one.reason) for one in found}
     taken = set(at.leases.take(who.person, given.tab, places, "grid"))
@@ -30,6 +33,8 @@ def grid(given: wire.TakeGrid, at: DeskDep, who: ReviewerDep) -> wire.Grid:
             annotation=one.annotation,
             score=one.score,
             name=one.uri,
+            called=one.name,
+            title=one.title,
             reason=one.reason,
             crop=at.media.crop_url(one.item_id, one.annotation, one.row),
             box=at.media.crop_box(one.box, one.size),
@@ -37,5 +42,8 @@ def grid(given: wire.TakeGrid, at: DeskDep, who: ReviewerDep) -> wire.Grid:
         for one in found
         if one.item_id in got
     ]
-    waiting = at.project.classes_waiting().get(given.class_, 0)
+    if given.name is None:
+        waiting = at.project.classes_waiting().get(given.class_, 0)
+    else:
+        waiting = sum(one.waiting for one in at.project.names_waiting(given.class_, given.name))
     return wire.Grid.model_validate({"class": given.class_, "cells": cells, "waiting": waiting, "seconds": SECONDS})

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 import numpy as np
@@ -132,6 +132,10 @@ class Media:
         """Return the crop of one label as JPEG, its longer side `size`; raise Refused as `image` does."""
         return self._jpegs.get((item_id, annotation, row, size), lambda: self._crop(item_id, annotation, row, size))
 
+    def reference(self, attribute: str, value: Any, size: int) -> bytes:
+        """Return what the loader shows of a value as JPEG, its longer side at most `size`; no bytes if it has no picture."""
+        return self._jpegs.get(("reference", value, size), lambda: self._reference({attribute: value}, size))
+
     def tile(self, item_id: str, z: int, x: int, y: int, bands: str | None, stretch: str | None) -> bytes:
         """Return a tile as JPEG; raise Refused as `image` does, and 422 for bands or a stretch that can't be."""
         record = self._picture(item_id)
@@ -201,6 +205,17 @@ class Media:
             else:
                 shown = self._flat(record)[y0:y1, x0:x1]
         return pixels.jpeg(np.ascontiguousarray(shown), crops.scaled(part, size))
+
+    def _reference(self, attributes: Mapping[str, Any], size: int) -> bytes:
+        image = self._reading.reference(attributes)
+        if image is None or image.volume:
+            return b""
+        height, width = image.size
+        most = min(size, max(height, width))
+        given = image.pixels
+        shown = Painted(Lazy(given, None)).fit(most) if isinstance(given, LazyPixels) else pixels.flat(given)
+        scale = most / max(height, width)
+        return pixels.jpeg(shown, (max(1, round(width * scale)), max(1, round(height * scale))))
 
     def _labels_of(self, annotation: int) -> tuple[str, Labels]:
         try:

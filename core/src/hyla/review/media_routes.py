@@ -9,11 +9,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
 
-from hyla.review import scenes, wire
+from hyla.review import names, scenes, wire
 from hyla.review.access import DeskDep, ViewerDep
 from hyla.review.media import Max
 from hyla.review.problems import Refused
-from hyla.review.sight import sight_of
+from hyla.review.sight import sight_of, unblinded
 from hyla.review.volumes import Axis
 
 router = APIRouter()
@@ -75,6 +75,25 @@ def crop(
     if sight == "blind" or (sight == "second" and annotation != desk.project.machine_annotation(item)):
         raise Refused(403, "blind", "this may not be seen before the item is answered", "answer it first")
     return answer.jpeg(lambda: desk.media.crop(item, annotation, row, size))
+
+
+@router.get("/media/reference.jpg", response_class=Response, responses={**JPEG, 204: {"description": "there is none"}})
+def reference(
+    request: Request,
+    name: Annotated[str, Query(min_length=1, max_length=10_000)],
+    desk: DeskDep,
+    who: ViewerDep,
+    size: Annotated[int, Query(ge=32, le=512)] = 192,
+) -> Response:
+    """Return a picture of what is called so: the loader's, else the newest crop that a person named; none gives 204."""
+    unblinded(desk, who)
+    content = names.picture(desk, who, name, size)
+    if not content:
+        return Response(status_code=204, headers={"cache-control": "no-store"})
+    headers = {"cache-control": "private, no-cache", "etag": f'"{sha256(content).hexdigest()[:32]}"'}
+    if request.headers.get("if-none-match") == headers["etag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type="image/jpeg", headers=headers)
 
 
 @router.get("/media/{item:path}/tile/{z}/{x}/{y}.jpg", response_class=Response, responses=JPEG)

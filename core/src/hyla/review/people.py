@@ -97,6 +97,7 @@ def _schema(schema: Schema) -> wire.SchemaInfo:
                 unit=a.unit,
                 minimum=a.minimum,
                 maximum=a.maximum,
+                identity=a.identity,
             )
             for a in schema.attributes
         ],

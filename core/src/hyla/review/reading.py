@@ -6,9 +6,10 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from hyla.errors import BadItem, ConfigError, StageError
 from hyla.pictures import Pictures
@@ -46,6 +47,15 @@ class Reading:
         except (BadItem, ConfigError, StageError) as error:
             log.warning("%s: %s", item.uri, error.line)
             raise gone(item) from error
+
+    def reference(self, attributes: Mapping[str, Any]) -> Image | None:
+        """Return the loader's picture of what a label with these attributes is; None if there is none, or it can't be read."""
+        try:
+            with self._slots:
+                return self._source().reference(attributes)
+        except (BadItem, ConfigError, StageError) as error:
+            log.warning("no reference: %s", error.line)
+            return None
 
     def _source(self) -> Pictures:
         with self._lock:

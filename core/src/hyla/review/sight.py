@@ -12,6 +12,7 @@ from typing import Literal
 from hyla.decide.route import ALWAYS, Route
 from hyla.review.access import Visitor
 from hyla.review.desk import Desk
+from hyla.review.problems import Refused
 from hyla.store.answers import ANSWERS, State, barred
 from hyla.types import Flag
 
@@ -29,6 +30,12 @@ def is_blind(desk: Desk, who: Visitor, item_id: str) -> bool:
     """Tell whether `who` holds an item, or the clip that it is of, blind: what is beside it would tell what is on it."""
     blind = desk.leases.blind(who.person)
     return bool(blind) and desk.units([item_id]).get(item_id) in blind
+
+
+def unblinded(desk: Desk, who: Visitor) -> None:
+    """Raise Refused while `who` holds an item blind, for what tells how the labels of all items are called."""
+    if desk.leases.blind(who.person):
+        raise Refused(403, "blind", "names are not shown while you answer blind", "answer what you took blind, or give it back")
 
 
 def open_sight(desk: Desk, who: Visitor, state: State) -> Sight:

@@ -70,6 +70,7 @@ class Turn:
         self._current(self.state["annotation"])
         if one.action not in CARRYING:
             return {"action": one.action, "rows": tuple(one.rows)}
+        self._answerable()
         changed = self._changed(self.desk.project.labels_of(one.annotation)[2])
         stay = changed.rows(from_ranges(self.state["open"])) if one.action == "edit" and not one.done else ()
         return {"action": one.action, "rows": tuple(one.rows), "labels": changed.labels, "open": stay}
@@ -113,7 +114,13 @@ class Turn:
         record = record_of(self.desk, self.one.item)
         if self.one.changes is None and self.one.action == "edit":
             raise Refused(422, "changes", "an edit says what it changes", "or accept the labels as they are")
-        return apply(base, self.one.changes or wire.Changes(), self.desk.schema, record.size)
+        return apply(base, self.one.changes or wire.Changes(), self.desk.schema, record.size, self.one.rows)
+
+    def _answerable(self) -> None:
+        """Raise Refused for a new name of a label that somebody called wrong or doubtful, which nobody looked at again."""
+        renamed = set() if self.one.changes is None else self.one.changes.rename.keys() - set(self.one.rows)
+        if renamed & (from_ranges(self.state["mend"]) | from_ranges(self.state["doubt"])):
+            raise Refused(422, "labels", "changes: somebody called this label wrong or doubtful", "answer it first")
 
     @property
     def _sight(self) -> Sight:

@@ -18,6 +18,7 @@ Action = Literal["accept", "reject", "repair", "unsure", "edit", "opinion", "adj
 Id = Annotated[str, Field(min_length=1, max_length=300)]
 Tab = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
 Row = Annotated[int, Field(ge=0)]
+Name = Annotated[str, Field(max_length=300, pattern=r"^(\S(.*\S)?)?$")]  # of a thing; see `hyla.store.naming`
 
 
 class Wire(BaseModel):
@@ -68,7 +69,7 @@ class ClassInfo(Wire):
 
 
 class AttributeInfo(Wire):
-    """Describe an attribute of the schema."""
+    """Describe an attribute of the schema. The first of labels with `identity` names them."""
 
     name: str
     type: Literal["boolean", "integer", "number", "text", "choice"]
@@ -78,6 +79,7 @@ class AttributeInfo(Wire):
     unit: str
     minimum: float | None
     maximum: float | None
+    identity: bool
 
 
 class SchemaInfo(Wire):
@@ -362,13 +364,23 @@ class Refined(Wire):
 # Decisions
 
 
+class Rename(Wire):
+    """Call a label something else: `name` is a value of the attribute that names labels, empty for unknown; `class_` if given."""
+
+    name: Name
+    class_: str | None = Field(default=None, alias="class")
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
 class Changes(Wire):
     """Change labels: `put` replaces rows, `drop` removes rows, `add` appends; the rest keeps its order.
 
-    `context` replaces the attributes of the image as a whole, if given.
+    `rename` gives rows another name. Where the decision names such a row among its `rows`, somebody looked at it; else only the
+    name is another, and a label that waited goes on waiting. `context` replaces the attributes of the image as a whole, if given.
     """
 
     put: dict[int, LabelRow] = {}
+    rename: dict[int, Rename] = {}
     add: list[LabelRow] = []
     drop: list[Row] = []
     context: dict[str, Any] | None = None
@@ -379,7 +391,7 @@ class Decide(Wire):
 
     `action`: accept, reject (nothing is there), repair (wrong, to be mended later) and unsure are about `rows`, or about the
     whole item without; edit and opinion carry `changes`, adjudicate too, against the labels of `annotation`.
-    `done`: an edit finishes the item; otherwise what was open and untouched stays open.
+    `done`: an edit finishes the item; otherwise what was open and untouched stays open. An edit may name the `rows` it answers.
     """
 
     item: Id
@@ -470,23 +482,33 @@ class History(Wire):
 
 
 class TakeGrid(Wire):
-    """Ask for a page of labels of one class that wait, surest first; their items are leased to the tab."""
+    """Ask for a page of labels of one class that wait, surest first; their items are leased to the tab.
+
+    `name`: only labels that are called so, empty for those without a name. `doubtful`: the most doubtful first.
+    """
 
     tab: Tab
     class_: str = Field(alias="class")
+    name: str | None = Field(default=None, max_length=10_000)
+    doubtful: bool = False
     reason: str | None = None
     n: int = Field(default=48, ge=1, le=96)
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
 
 class Cell(Wire):
-    """Show one label on the grid. `box` is where the label is on the crop, as shares of its width and height."""
+    """Show one label on the grid. `box` is where the label is on the crop, as shares of its width and height.
+
+    `name` is that of the picture, `called` that of the thing, empty where nobody knows it, `title` what people call that.
+    """
 
     item: str
     row: int
     annotation: int
     score: float
     name: str
+    called: str
+    title: str
     reason: str
     crop: str
     box: tuple[float, float, float, float]
@@ -500,6 +522,79 @@ class Grid(Wire):
     waiting: int
     seconds: int
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+# Names, in a schema that has an attribute which says what an object is
+
+
+class NameInfo(Wire):
+    """Count the labels of one class and name that wait, with the mean of their scores. `title`: what people call it."""
+
+    name: str
+    title: str
+    class_: str = Field(alias="class")
+    waiting: int
+    score: float
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class Names(Wire):
+    """List what labels that wait are called. `total`: how many names there are, also those that are not listed."""
+
+    names: list[NameInfo]
+    total: int
+
+
+class KnownName(Wire):
+    """Name something that labels are called, with the class that one of them has. `title`: what people call it."""
+
+    name: str
+    title: str
+    class_: str = Field(alias="class")
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class KnownNames(Wire):
+    """List names that labels have."""
+
+    names: list[KnownName]
+
+
+class Called(Wire):
+    """Tell how many labels are called so: of items that `wait`, that people `decided` on, and others, which nobody looked at."""
+
+    waiting: int
+    decided: int
+    unseen: int
+
+
+class TakeNamed(Wire):
+    """Ask for the labels of a name, on items that this person may decide on; those items are leased to the tab.
+
+    `after` is the `next` of the answer before.
+    """
+
+    tab: Tab
+    name: Name
+    after: int = Field(default=0, ge=0, lt=2**53)
+    n: int = Field(default=200, ge=1, le=500)
+
+
+class NamedRows(Wire):
+    """Name labels of one item."""
+
+    item: str
+    annotation: int
+    rows: list[int]
+
+
+class Named(Wire):
+    """Hold labels of a name. `skipped`: labels on items that others work on, or that wait for others; `next` is 0 at the end."""
+
+    items: list[NamedRows]
+    skipped: int
+    next: int
+    seconds: int
 
 
 # A clip

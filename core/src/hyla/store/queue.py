@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal_column, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, tuple_
 
 from hyla import codec
 from hyla.decide.route import Route
@@ -23,13 +23,13 @@ from hyla.store.held import SOME, ask_all
 from hyla.store.query import pages
 from hyla.store.routing import read_route
 from hyla.store.rows import frame_of, item_of
-from hyla.store.tables import BESIDE, OWN, annotated, items, labels
+from hyla.store.tables import BESIDE, OWN, PENDING, annotated, items, labels
 from hyla.types import Item, Labels, Verdict
 
 FEW = 4000  # items: of fewer, looking at each is quicker than looking through all open labels of a class
 # SQLite uses the index of open labels where the question says word for word which rows it wants. Where it should begin with the
 # items instead, the same is said in other words.
-_OPEN = labels.c.verdict == literal_column("'review'")
+_OPEN = PENDING
 _OPEN_HERE = labels.c.verdict.not_in((Verdict.ACCEPT.value, Verdict.REJECT.value))
 _HEAD = [items.c[name] for name in ("id", "uri", "grp", "idx", "kind", "meta", "size", "frame")]
 _HEAD += [items.c[name] for name in ("lane", "reason", "best", "route", "priority")]
@@ -64,7 +64,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class OpenLabel:
-    """Name a label that waits: row `row` of `annotation`, its `box` (4,), and the `size` of the picture."""
+    """Name a label that waits: row `row` of `annotation`, its `box` (4,), the `size` of the picture, and what it is called."""
 
     item_id: str
     uri: str
@@ -74,6 +74,8 @@ class OpenLabel:
     box: tuple[float, float, float, float]
     reason: str
     size: tuple[int, ...]
+    name: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +164,23 @@ def yours(database: Database, lane: str, who: str, reason: str | None) -> int:
 
 
 def open_labels(
-    database: Database, class_id: int, reason: str | None, limit: int, without: Collection[str], groups: Collection[str]
+    database: Database,
+    class_id: int,
+    reason: str | None,
+    limit: int,
+    without: Collection[str],
+    groups: Collection[str],
+    name: str | None,
+    doubtful: bool,
 ) -> list[OpenLabel]:
-    """Return open labels of a class in the lane review, surest first; see `Project.open_labels`."""
-    label = [labels.c[name] for name in ("annotation_id", "row", "score", "x0", "y0", "x1", "y1")]
+    """Return open labels of a class in the lane review; see `Project.open_labels`."""
+    label = [labels.c[name] for name in ("annotation_id", "row", "score", "x0", "y0", "x1", "y1", "name", "title")]
     found = select(items.c.id, items.c.uri, items.c.reason, items.c.size, *label)
     found = found.where(labels.c.class_id == class_id, _in_lane("review", reason)).limit(limit)
-    found = found.order_by(labels.c.score.desc(), labels.c.annotation_id, labels.c.row)
+    score = labels.c.score if doubtful else labels.c.score.desc()
+    found = found.order_by(score, labels.c.annotation_id, labels.c.row)
+    if name is not None:
+        found = found.where(labels.c.name == name)
     found = _less(found, without, groups)
     with database.read() as connection:
         found = _from_items(found) if reason is not None and _few(connection, reason) else _from_labels(found)
@@ -182,6 +194,8 @@ def open_labels(
                 (row.x0, row.y0, row.x1, row.y1),
                 row.reason,
                 _size(row.size),
+                row.name or "",
+                row.title or "",
             )
             for row in connection.execute(found)
         ]

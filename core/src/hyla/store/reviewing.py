@@ -8,9 +8,11 @@ from typing import Any
 
 from hyla.decide.agree import AGREE_IOU
 from hyla.schema import Schema
-from hyla.store import ledger, query, queue, recall, remembered
+from hyla.store import ledger, naming, query, queue, recall, remembered
+from hyla.store.answered import Answered, answered
 from hyla.store.asks import Ask, Decision
 from hyla.store.database import Database
+from hyla.store.naming import Called, KnownName, NameCount
 from hyla.store.queue import ClipItem, LaneCount, OpenLabel, Waiting
 from hyla.store.recall import Opinion, Timed
 from hyla.types import Flag, Labels
@@ -121,6 +123,10 @@ class Reviewing(ABC):
         """Return item id -> state, at one moment, of those of `ids` that are stored."""
         return recall.states(self._db, ids)
 
+    def answered(self, ids: Iterable[str]) -> dict[str, Answered]:
+        """Return item id -> whose answer each label that holds rests on, of those of `ids` on which a decision stands."""
+        return answered(self._db, ids)
+
     # What waits for them
 
     def lanes(self) -> list[LaneCount]:
@@ -177,6 +183,8 @@ class Reviewing(ABC):
         limit: int = 48,
         without: Collection[str] = (),
         groups: Collection[str] = (),
+        name: str | None = None,
+        doubtful: bool = False,
     ) -> list[OpenLabel]:
         """Return up to `limit` open labels of one class in the lane review, surest first.
 
@@ -186,11 +194,34 @@ class Reviewing(ABC):
             limit: how many.
             without: ids of items to leave out.
             groups: to leave out.
+            name: only labels that are called so, empty for those that nobody has named; see `hyla.store.naming`.
+            doubtful: the most doubtful first.
 
         Raises:
             ConfigError: if the schema has no such class.
         """
-        return queue.open_labels(self._db, self.schema().class_id(class_name), reason, limit, without, groups)
+        class_id = self.schema().class_id(class_name)
+        return queue.open_labels(self._db, class_id, reason, limit, without, groups, name, doubtful)
+
+    def names_waiting(self, class_name: str = "", name: str = "") -> list[NameCount]:
+        """Return how many open labels of each class and name wait in the lane review, in no order; see `hyla.store.naming`.
+
+        With a class, only those of this class and name.
+        """
+        schema = self.schema()
+        return naming.waiting(self._db, schema, (schema.class_id(class_name), name) if class_name else None)
+
+    def names_known(self, words: str = "", limit: int = 20) -> list[KnownName]:
+        """Return up to `limit` names that labels have now, with all `words` in them or their titles; first what begins so."""
+        return naming.known(self._db, self.schema(), words, limit)
+
+    def examples(self, name: str) -> list[Called]:
+        """Return a few labels that people said have this name, newest first."""
+        return naming.examples(self._db, name)
+
+    def called(self, name: str, after: int = 0, limit: int = 500) -> dict[str, list[Called]]:
+        """Return item id -> labels of a name that hold, of up to `limit` items whose labels are numbered above `after`."""
+        return naming.called(self._db, name, after, limit)
 
     def labels_of(self, annotation: int) -> tuple[str, str, Labels]:
         """Return item id, source and labels of an annotation; raise StoreError if there is none."""

@@ -22,6 +22,7 @@ from hyla.errors import StageError, StoreError
 from hyla.frame import Frame
 from hyla.store import tables
 from hyla.store.database import now
+from hyla.store.naming import names_of, stored_identity, titles_of
 from hyla.store.routing import first_lane, first_words, principal
 from hyla.types import Flag, Item, Labels, Record, Severity
 
@@ -29,7 +30,7 @@ ROLES = ("model", "truth", "human")
 _WORDS = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=lambda v: _plain(v))
 ITEM_COLUMNS = ("id", "ordinal", "uri", "grp", "idx", "kind", "meta", "size", "frame", "context")
 FLAG_COLUMNS = ("item_id", "rule", "reason", "severity", "rows", "message")
-LABEL_COLUMNS = ("row", "class_id", "kind", "score", "track", "x0", "y0", "x1", "y1")
+LABEL_COLUMNS = ("row", "class_id", "kind", "score", "track", "x0", "y0", "x1", "y1", "name", "title")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +61,13 @@ class Batch:
 
     Args:
         next_id: the id of the next annotation; see `open`.
+        created: the time of all of it.
+        identity: the attribute that names labels, if the project has one.
     """
 
     next_id: int
     created: str
+    identity: str | None = None
     rows: dict[str, list[dict[str, Any]]] = field(
         default_factory=lambda: {name: [] for name in ("items", "quarantine", "annotations", "flags")}
     )
@@ -73,7 +77,7 @@ class Batch:
     def open(cls, connection: Connection) -> Batch:
         """Begin a batch in a transaction that writes: nobody else can take its ids."""
         last = connection.scalar(select(func.coalesce(func.max(tables.annotated.c.id), 0))) or 0
-        return cls(last + 1, now())
+        return cls(last + 1, now(), stored_identity(connection))
 
     def store(self, entry: Stored, run: int) -> None:
         """Add an item with the labels and flags of the machine; raise StageError, adding nothing, for what can't be stored."""
@@ -117,7 +121,7 @@ class Batch:
         about = {"id": id_, "item_id": item_id, "source": source, "role": role, "rev": rev, "run": run}
         self.rows["annotations"].append({**about, "created": self.created, "n": len(labels), "blob": blob, "digest": digest})
         words = repeat("accept", len(labels)) if verdicts is None else verdicts.tolist()
-        self.labels += zip(repeat(id_, len(labels)), *label_columns(labels), words, strict=True)
+        self.labels += zip(repeat(id_, len(labels)), *label_columns(labels, self.identity), words, strict=True)
         return id_, digest
 
     def flag(self, item_id: str, flags: Iterable[Flag], known: Iterable[str] = ()) -> None:
@@ -162,10 +166,10 @@ def row_digest(values: Iterable[Any]) -> str:
     return sha256(canonical(list(values)).encode()).hexdigest()
 
 
-def label_columns(labels: Labels) -> tuple[Iterable[Any], ...]:
-    """Return LABEL_COLUMNS, each of length n."""
+def label_columns(labels: Labels, identity: str | None) -> tuple[Iterable[Any], ...]:
+    """Return LABEL_COLUMNS, each of length n; `identity` is the attribute that names labels."""
     columns = (labels.class_id, labels.kind, labels.score, labels.track, *labels.box.T)
-    return (range(len(labels)), *(column.tolist() for column in columns))
+    return (range(len(labels)), *(column.tolist() for column in columns), names_of(labels, identity), titles_of(labels, identity))
 
 
 def item_of(row: Any, item_id: str) -> Item:

@@ -104,5 +104,10 @@ def _looked(connection: Connection) -> set[str]:
 
 
 def whole_seen(one: Any) -> bool:
-    """Tell whether who made a decision had the whole picture before them; its rows may be JSON."""
+    """Tell whether who made a decision had the whole picture before them; its rows may be JSON.
+
+    An edit from a grid gives names to crops, or only spells them anew.
+    """
+    if one.mode == "grid" and one.action == "edit":
+        return False
     return one.mode != "grid" or one.action in CARRYING or not one.rows or one.rows == "[]"

@@ -132,6 +132,8 @@ annotated = Table(
 )
 
 OPEN = text("verdict = 'review'")
+OPEN_NAMED = text("verdict = 'review' AND name IS NOT NULL")
+WITH_NAME = text("name > ''")
 
 labels = Table(
     "labels",
@@ -146,13 +148,23 @@ labels = Table(
     _column("y0", Double),
     _column("x1", Double),
     _column("y1", Double),
+    _column("name", Text, null=True),  # see `hyla.store.naming`; null in a schema that names nothing
+    _column("title", Text, null=True),  # what people call it, if that is another word
     _column("verdict", String),  # review: waits for an answer; reject: wrong; else accept. All accept in labels that do not hold
     # The class comes first and the annotation second, so that "does this image have such a label" is one step down the tree.
     Index("labels_by_class", "class_id", "annotation_id", "score"),
     # What waits, surest first: few beside all labels, so that loading hardly pays for it.
     Index("labels_open", "class_id", "verdict", text("score DESC"), sqlite_where=OPEN, postgresql_where=OPEN),
+    # In projects that name things: what waits by class and name, and where a name is.
+    Index("labels_named", "class_id", "name", "verdict", "score", "title", sqlite_where=OPEN_NAMED, postgresql_where=OPEN_NAMED),
+    Index("labels_by_name", "name", "annotation_id", "title", sqlite_where=WITH_NAME, postgresql_where=WITH_NAME),
     sqlite_with_rowid=False,  # rows of one image lie together: they are read together
 )
+
+# Word for word as the indexes have them, else SQLite would not use those.
+PENDING = labels.c.verdict == literal_column("'review'")
+NAMED = labels.c.name.is_not(None)
+TITLED = labels.c.name > literal_column("''")
 
 flags = Table(
     "flags",

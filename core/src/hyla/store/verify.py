@@ -21,6 +21,7 @@ from hyla.store.answers import STATE, barred, left, words_of
 from hyla.store.asks import Decision, decision_of, genesis
 from hyla.store.database import Database
 from hyla.store.lots import hash_of
+from hyla.store.naming import stored_identity
 from hyla.store.routing import first_lane, first_words, principal, read_route
 from hyla.store.rows import FLAG_COLUMNS, ITEM_COLUMNS, LABEL_COLUMNS, digest_of, flag_of, label_columns, row_digest
 from hyla.store.tables import PLANTED, annotated, decisions, flags, items, labels, lot_events, lots
@@ -160,6 +161,7 @@ class _Check:
     def annotations(self, connection: Connection) -> None:
         """Compare each annotation with its digest, and its label rows with what it packs and with what was said of them."""
         columns = [labels.c.annotation_id, *(labels.c[name] for name in LABEL_COLUMNS), labels.c.verdict]
+        identity = stored_identity(connection)
         rows = _Beside(connection.execute(select(*columns).order_by(labels.c.annotation_id, labels.c.row)))
         judged = select(items.c.machine, flags).join_from(items, flags, flags.c.item_id == items.c.id)
         judged_rows = _Beside(connection.execute(judged.order_by(items.c.machine, flags.c.id)))
@@ -173,7 +175,7 @@ class _Check:
         for one in connection.execute(about):
             self.count["annotations"] += 1
             found, flagged = rows.of(one.id), judged_rows.of(one.id)
-            self._annotation(one, [tuple(row)[1:-1] for row in found])
+            self._annotation(one, [tuple(row)[1:-1] for row in found], identity)
             try:
                 self._routing(one, {row.row: row.verdict for row in found}, [flag_of(row) for row in flagged])
             except StageError as e:
@@ -196,7 +198,7 @@ class _Check:
         if any(word != expected.get(row, Verdict.ACCEPT) for row, word in words.items()):
             self.say(f"what waits of the labels {one.source} gave item {one.item_id!r} does not follow from what was said")
 
-    def _annotation(self, one: Any, rows: list[tuple[Any, ...]]) -> None:
+    def _annotation(self, one: Any, rows: list[tuple[Any, ...]], identity: str | None) -> None:
         what = f"the labels {one.source} gave item {one.item_id!r}"
         if digest_of(one.item_id, one.source, one.rev, one.blob) != one.digest:
             self.say(f"{what} were changed: their digest does not fit")
@@ -208,7 +210,7 @@ class _Check:
             return
         if not len(packed) == one.n == len(rows):
             self.say(f"{what} are {len(packed)}, and {len(rows)} rows")
-        elif list(zip(*label_columns(packed), strict=True)) != rows:
+        elif list(zip(*label_columns(packed, identity), strict=True)) != rows:
             self.say(f"{what} differ from their rows")
 
     def lots(self, connection: Connection) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Sized
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -139,6 +140,23 @@ class LoaderChecks(Checks):
             same = old is not None and np.array_equal(old.pixels, image.pixels) and old.frame == image.frame
             todo = "find the item by its index, not by counting calls"
             demand(same, f"{image.item.id} is another image when items before it are not loaded", todo)
+
+    @check("test_there_is_data")
+    def test_references_are_pictures_or_nothing(self) -> None:
+        """Asked for a picture of what nobody has heard of, or of nothing, the loader gives none, or a picture: on any thread."""
+        subject = self.subject()
+        pipeline = subject.fresh()
+        if not pipeline.answers("reference"):
+            raise NotApplicableError("the loader has no references")
+        subject.scan(pipeline, limit=1)
+        names = [one.name for one in subject.schema.attributes_of("label").values()]
+        asked = [{}, {"hyla-unknown": "hyla-unknown"}, *({name: value} for name in names for value in ("hyla-unknown", "", None))]
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(pipeline.reference, asked))
+        for attributes, one in zip(asked, found, strict=True):
+            whole = one is None or (isinstance(one.pixels, (np.ndarray, LazyPixels)) and one.pixels.ndim == 3)
+            demand(whole, f"the reference of {attributes} is no picture", "give hyla.Image(pixels, item), or None")
+        demand(found[0] is None, "the loader has a reference for a label of which nothing is known", "return None")
 
     @check("test_images_are_well_formed")
     def test_what_can_not_be_read_is_a_bad_item(self) -> None:

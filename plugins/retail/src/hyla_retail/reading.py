@@ -35,7 +35,13 @@ class Reading:
 
 
 class Source(ABC):
-    """Read what a picture tells of its labels: barcodes, text, likeness to known products."""
+    """Read what a picture tells of its labels: barcodes, text, likeness to known products.
+
+    A source that only adds to products, and wants to know their names and what the catalogue says of them, sets `last = True`: it
+    is read when they are named, and the products that it claims are not heard.
+    """
+
+    last: bool = False
 
     @abstractmethod
     def read(self, images: Sequence[Image], labels: Sequence[Labels]) -> list[Reading]:

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +94,15 @@ class Clips(Loader):
         if self.fault == "dtype":
             pixels = pixels.astype(np.int64)
         return Image(pixels, item, VideoFrame(seconds=item.index / 10, index=item.index), {"light": "day"})
+
+    @hookimpl
+    def reference(self, attributes: Mapping[str, Any]) -> Image | None:
+        known = Image(np.full((*SIZE, 3), 200, np.uint8), Item("reference", "reference"))
+        if self.fault == "asks":
+            return known if attributes["bright"] else None
+        if self.fault == "quotes":
+            return "a bright square" if attributes else None  # type: ignore[return-value]
+        return known if attributes.get("bright") is True or self.fault == "anything" else None
 
 
 class Square(Model):
