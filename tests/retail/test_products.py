@@ -136,6 +136,14 @@ def test_labels_that_a_source_finds_are_seen_by_the_next(schema: Schema, shop: s
     assert labels.attributes["product"].tolist()[4] is None
 
 
+def test_a_piece_of_a_price_label_goes_where_a_source_found_the_whole(schema: Schema, shop: str) -> None:
+    whole = Labels.of([schema.class_id("price_label")], [[0, 80, 120, 104]], score=[0.8])
+    prices = np.array([np.nan, np.nan, np.nan, np.nan, 0.99])
+    labels = label(schema, shop, Says(labels=whole), Says(attributes={"price": prices}))
+    assert labels.box.tolist() == [*FACINGS, [0, 80, 120, 104]]
+    assert labels.attributes["price"].tolist() == [0.99] * 4
+
+
 def test_labels_do_not_depend_on_the_batch(schema: Schema, shop: str) -> None:
     model = Products(schema, Found(schema), {"a": Says((0, "beer", 0.9))}, source=shop)
     image = Image(np.zeros((110, 130, 3), np.uint8), Item("a", "a.jpg"))

@@ -72,7 +72,7 @@ def found(flags):
         ("label_text", "label_text", "label_text", ["juice", "juice", "juice", "gap"], [0.59, 0.6, nan, 0.1], (0,)),
         ("label_offset", "label_offset", "label_offset", ["juice"] * 3, [0.5, 0.51, nan], (1,)),
         ("duplicate_image", "duplicate_image", "duplicate", ["juice"] * 4, [4, 5, 0, nan], (0, 2)),
-        ("unknown_product", "unknown_product", "novelty", ["juice"] * 3, [0.95, 0.94, nan], (0,)),
+        ("unknown_product", "looks_new", "novelty", ["juice"] * 3, [0.95, 0.94, nan], (0,)),
         ("unknown_product", "unlike_its_product", "exemplar", ["juice"] * 3, [0.6, 0.59, nan], (1,)),
         ("unknown_product", "unlike_its_product", "text", ["juice", "gap"], [0.1, 0.1], (0,)),
         ("out_of_stock", "out_of_stock", "gap_ratio", ["gap", "gap", "gap", "juice"], [1.5, 1.51, nan, 9], (1,)),

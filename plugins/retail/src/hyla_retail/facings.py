@@ -112,9 +112,8 @@ class Facings(Model):
         for row in shelf_rows.rows(edges, small.shape[:2]):
             self._divide(small, row, places)
         if self._label >= 0:
-            for edge in edges:
-                for box, full in price_strips.find(small, edge):
-                    places.add(self._label, box, full)
+            for box, full in price_strips.joined([price_strips.find(small, edge) for edge in edges]):
+                places.add(self._label, box, full)
         height, width = image.size
         boxes = np.array(places.box, dtype=np.float64).reshape(-1, 4) / scale
         boxes = np.clip(boxes, 0, np.array([width, height, width, height], dtype=np.float64))

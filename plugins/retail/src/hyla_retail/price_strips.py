@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,7 @@ PAPER = 0.4  # least share of its box that is no print
 FULL = 0.6  # least share of its box that a label fills
 APART = 20.0  # grey levels by which a label is lighter than the rail beside it, or differs from it in any colour
 RAIL = 40  # percentile of a row of pixels, from dark to light, at which the rail is still seen beside its labels
+MANY, SAME = 4, 0.15  # labels of a photo that show what form its labels have, and how far widths and heights may differ
 BRIDGE = 0.2  # of the height: dark print of this width does not part a label
 
 
@@ -52,6 +55,49 @@ def find(small: Pixels, rail: Band) -> list[tuple[Box, float]]:
             if all(min(x1, known[2]) <= max(x0, known[0]) for known, _ in found):
                 found.append(((x0, top + y * scale, x1, top + (y + h) * scale), full))
     return sorted(found)
+
+
+def joined(rails: Sequence[Sequence[tuple[Box, float]]]) -> list[tuple[Box, float]]:
+    """Return the labels of all rails, pieces of one label joined where its large print parts it.
+
+    Labels of a photo have one form, if a third of them, and four, are about as wide and high as each other. Neighbours on a rail
+    that together have this form are one label. What stays narrower than that is less sure, in proportion.
+    """
+    sizes = np.array([(x1 - x0, y1 - y0) for found in rails for (x0, y0, x1, y1), _ in found]).reshape(-1, 2)
+    form = _form(sizes)
+    if form is None:
+        return [one for found in rails for one in found]
+    out = []
+    for found in rails:
+        left = sorted(found)
+        while left:
+            first = left.pop(0)
+            box, full = first
+            for count in range(len(left), 0, -1):
+                pieces = [first, *left[:count]]
+                whole = _around([piece for piece, _ in pieces])
+                if abs((whole[2] - whole[0]) / form[0] - 1) <= SAME and whole[3] - whole[1] <= (1 + 2 * SAME) * form[1]:
+                    box, full = whole, max(share for _, share in pieces)
+                    del left[:count]
+                    break
+            out.append((box, full * min((box[2] - box[0]) / form[0], 1.0)))
+    return out
+
+
+def _form(sizes: npt.NDArray[np.float64]) -> tuple[float, float] | None:
+    """Return the (width, height) that most of the labels (n, 2) have, or None where they are of many forms."""
+    if len(sizes) < MANY:
+        return None
+    like = np.asarray((np.abs(sizes[:, None] / np.maximum(sizes[None], 1) - 1) <= SAME).all(axis=2))
+    best = int(like.sum(axis=0).argmax())
+    alike = sizes[like[:, best]]
+    return None if len(alike) < max(MANY, len(sizes) / 3) else (float(np.median(alike[:, 0])), float(np.median(alike[:, 1])))
+
+
+def _around(boxes: Sequence[Box]) -> Box:
+    """Return the box around all of these."""
+    x0, y0, x1, y1 = np.array(boxes).T
+    return float(x0.min()), float(y0.min()), float(x1.max()), float(y1.max())
 
 
 def _patches(mask: npt.NDArray[np.bool_]) -> list[tuple[int, int, int, int, float]]:

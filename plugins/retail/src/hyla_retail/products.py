@@ -20,6 +20,7 @@ from hyla_retail.reading import Reading, Source
 from hyla_retail.shelf_edge import labels_of_facings
 
 UNCOUNTED = 1000  # products to choose from where no catalogue tells how many there are
+PIECE = 0.7
 PASSED = ("price", "currency")  # what a price label says of the facings above it
 
 
@@ -127,6 +128,8 @@ class Products(Model):
         product = np.isin(labels.class_id, self._product) & np.isin(labels.kind, (Kind.BOX, Kind.TAG))
         facing = product & (labels.kind == Kind.BOX)
         price_label = labels.class_id == self._price_label
+        piece = _pieces(labels, price_label)
+        price_label &= ~piece
         below, offset = labels_of_facings(labels, facing, price_label)
         words, claims = self._claims(heard, product, below)
         known = len(self.facts.catalogue) or UNCOUNTED
@@ -159,7 +162,7 @@ class Products(Model):
             dict(labels.context),
             evidence,
         )
-        return self.facts.state(named, product & ~unknown, second, below)
+        return self.facts.state(named, product & ~unknown, second, below)[~piece]
 
     def _claims(self, heard: Mapping[str, Reading], product: Bools, below: Ints) -> tuple[Objects, Claims]:
         """Return the products named, and all claims about products, numbered; those of price labels passed on."""
@@ -214,6 +217,18 @@ def _over(old: npt.NDArray[Any] | None, new: npt.NDArray[Any]) -> npt.NDArray[An
         return new
     known = np.array([value is not None and value == value for value in new.tolist()], dtype=bool)
     return np.where(known, new, old)
+
+
+def _pieces(labels: Labels, price_label: Bools) -> Bools:
+    """Return the price labels (n,) that a finder saw a piece of, where a source found the whole: `PIECE` of them lies in it."""
+    out = np.zeros(len(labels), dtype=bool)
+    rows = np.flatnonzero(price_label)
+    box = labels.box[rows]
+    common = np.minimum(box[:, None, 2:], box[None, :, 2:]) - np.maximum(box[:, None, :2], box[None, :, :2])
+    inside, area = np.maximum(common, 0).prod(axis=2), (box[:, 2:] - box[:, :2]).prod(axis=1)
+    larger = area[None] > area[:, None]
+    out[rows] = (larger & (inside > PIECE * area[:, None])).any(axis=1)
+    return out
 
 
 def _passed(labels: Labels, below: Ints) -> dict[str, npt.NDArray[Any]]:

@@ -119,10 +119,7 @@ class RestrictedPrefix(SchemaRule):
 
 
 class SourceConflict(RetailRule):
-    """Send products to a person of which two sources say different things: barcode, text, price label, likeness."""
-
-    def __init__(self, schema: Schema, name: str, severity: str = "human") -> None:
-        super().__init__(schema, name, severity)
+    """Send products to review of which two sources say different things: barcode, text, price label, likeness."""
 
     @hookimpl
     def check(self, item: Item, labels: Labels) -> list[Flag]:
@@ -139,25 +136,36 @@ class UnknownProduct(RetailRule):
     Args:
         novelty: share of known products that lie further from their kind than this one does, 0 to 1, from which it is new; 0.95.
         likeness: of a named product, the most that any source is sure of it, 0 to 1, below which it may be another; 0.6.
+        named: what flags ask for about products that have a name nevertheless: that of the price label below it, say.
     """
 
-    def __init__(self, schema: Schema, name: str, novelty: float = 0.95, likeness: float = 0.6, severity: str = "human") -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        name: str,
+        novelty: float = 0.95,
+        likeness: float = 0.6,
+        named: str = "review",
+        severity: str = "human",
+    ) -> None:
         super().__init__(schema, name, severity)
+        self.named = RetailRule(schema, name, named)
         self.novelty = novelty
         self.likeness = likeness
 
     @hookimpl
     def check(self, item: Item, labels: Labels) -> list[Flag]:
-        """Return a flag for what is new, and one for names of which no source is sure."""
-        product = self.products(labels)
-        new = self._unknown[labels.class_id] | (product & (evidence(labels, "novelty") >= self.novelty))
-        found = self.flags("unknown_product", new, f"{new.sum()} product(s) are like none that is known: a new one?")
+        """Return a flag for what is new, one for names of what looks new, and one for names of which no source is sure."""
+        product, unknown = self.products(labels), self._unknown[labels.class_id]
+        found = self.flags("unknown_product", unknown, f"{unknown.sum()} product(s) are like none that is known: a new one?")
+        new = product & ~unknown & (evidence(labels, "novelty") >= self.novelty)
+        found += self.named.flags("looks_new", new, f"{new.sum()} product(s) look like none that is known{naming(labels, new)}")
         best = np.fmax.reduce([evidence(labels, name) for name in SEEN])
-        unlike = product & ~new & (best < self.likeness)
+        unlike = product & ~unknown & ~new & (best < self.likeness)
         message = (
             f"no source is sure of {unlike.sum()} product(s): {worst(best, unlike, highest=False):.2f}, limit {self.likeness:g}"
         )
-        return found + self.flags("unlike_its_product", unlike, message)
+        return found + self.named.flags("unlike_its_product", unlike, message)
 
 
 class Unnamed(RetailRule):
