@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -16,9 +15,8 @@ import numpy.typing as npt
 from hyla import privacy
 from hyla import weights as files
 from hyla.errors import ConfigError, did_you_mean
+from hyla.networks import BROKEN
 from hyla_agriculture.scene import CLOUD, MISSING, SHADOW, Scene, Window
-
-BROKEN = (RuntimeError, EOFError, pickle.UnpicklingError, TypeError, AttributeError, LookupError, ValueError, OSError)
 
 
 @dataclass(frozen=True)

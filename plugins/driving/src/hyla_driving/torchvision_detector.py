@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import pickle
-import warnings
 from collections.abc import Mapping, Sequence
 from importlib import metadata
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from hyla import device as devices
 from hyla import privacy
 from hyla import weights as files
-from hyla.errors import ConfigError, did_you_mean
+from hyla.errors import ConfigError
 from hyla.hooks import Model, hookimpl
+from hyla.networks import coco_categories, detector
 from hyla.schema import Schema
 from hyla.types import Image, Labels
 from hyla_driving.heads import class_ids
 from hyla_driving.letterbox import rgb
 from hyla_driving.tracking import Tracker
-
-ARCHITECTURES = (
-    "fasterrcnn_mobilenet_v3_large_320_fpn",
-    "fasterrcnn_mobilenet_v3_large_fpn",
-    "fasterrcnn_resnet50_fpn",
-    "fasterrcnn_resnet50_fpn_v2",
-    "fcos_resnet50_fpn",
-    "retinanet_resnet50_fpn",
-    "retinanet_resnet50_fpn_v2",
-    "ssd300_vgg16",
-    "ssdlite320_mobilenet_v3_large",
-)
-BROKEN = (RuntimeError, EOFError, pickle.UnpicklingError, TypeError, AttributeError, LookupError, ValueError, OSError)
 
 
 class Torchvision(Model):
@@ -76,8 +60,6 @@ class Torchvision(Model):
         threads: int | None = None,
         seed: int = 0,
     ) -> None:
-        if architecture not in ARCHITECTURES:
-            raise ConfigError(f"there is no network {architecture!r}", did_you_mean(architecture, ARCHITECTURES), ARCHITECTURES)
         if not (0 <= conf <= 1 and 0 <= iou <= 1):
             raise ConfigError(f"conf is {conf} and iou is {iou}", "both must lie between 0 and 1")
         if max_det < 1:
@@ -91,9 +73,9 @@ class Torchvision(Model):
             raise ConfigError(f"schema {schema.name!r} has no tracks", "add track to schema.kinds, or set model.tracker=none")
         self.architecture, self.conf, self.half, self.seed = architecture, conf, half, seed
         self.device = devices.pick(device)
-        names = tuple(categories or _coco(architecture))
+        names = tuple(categories or coco_categories(architecture))
         self._classes = class_ids(schema, names, classes or {})
-        self._network = _build(architecture, len(names), self._path, seed)
+        self._network = detector(architecture, len(names), self._path, seed)
         devices.set_threads(threads)
         head = getattr(self._network, "roi_heads", self._network)
         head.score_thresh, head.nms_thresh, head.detections_per_img = conf, iou, max_det
@@ -133,33 +115,3 @@ class Torchvision(Model):
         boxes = np.clip(boxes, 0, np.array([width, height, width, height]))
         rows = (ids >= 0) & (score > self.conf) & (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         return Labels.of(ids[rows], boxes[rows], score=np.clip(score[rows], 0, 1))
-
-
-def _coco(architecture: str) -> list[str]:
-    from torchvision.models import get_model_weights
-
-    return list(next(iter(get_model_weights(architecture))).meta["categories"])
-
-
-def _build(architecture: str, classes: int, path: Path | None, seed: int) -> Any:
-    import torch
-    from torchvision.models import get_model
-
-    with torch.random.fork_rng(devices=[]):  # the seed is for these weights alone
-        torch.manual_seed(seed)
-        network = get_model(architecture, weights=None, weights_backbone=None, num_classes=classes)
-    network.eval().requires_grad_(False)
-    if path is None:
-        return network
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # on the form of files that are refused below
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(state.get("model", state))  # training scripts wrap it: {"model": ..., "epoch": ...}
-    except BROKEN as error:
-        reason = (str(error).strip() or "no message").splitlines()[0][:200]
-        raise ConfigError(
-            f"{path.name} is no state dict of {architecture} with {classes} classes",
-            f"choose its architecture=, and categories= where it was not trained on COCO ({type(error).__name__}: {reason})",
-        ) from error
-    return network

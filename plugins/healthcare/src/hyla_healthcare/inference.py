@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,13 +14,13 @@ import numpy.typing as npt
 from hyla import device as devices
 from hyla.errors import ConfigError, StageError, did_you_mean
 from hyla.frame import PatientFrame
+from hyla.networks import BROKEN
 from hyla.types import Floats, Image
 
 Network = Callable[[Any], Any]
 MODES = ("gaussian", "constant")
 # LPS to RAS and back: x and y change their sign.
 FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
-BROKEN = (RuntimeError, EOFError, pickle.UnpicklingError, TypeError, AttributeError, LookupError, ValueError, OSError)
 
 
 def hush() -> None:

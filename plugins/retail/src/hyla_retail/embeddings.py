@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from hashlib import sha256
@@ -13,14 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hyla import device as devices
-from hyla import privacy
+from hyla import networks, privacy
 from hyla import weights as files
 from hyla.errors import ConfigError, did_you_mean
 from hyla_retail.crops import Pixels
 
 Floats32 = npt.NDArray[np.float32]
 Hashes = npt.NDArray[np.uint64]
-BROKEN = (RuntimeError, EOFError, pickle.UnpicklingError, TypeError, AttributeError, LookupError, ValueError, OSError)
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as torchvision's weights were trained
 
 
@@ -221,14 +219,12 @@ def _pressed(crop: Pixels, side: int) -> Pixels:
 def _headless(architecture: str, path: Any, seed: int) -> tuple[Any, int]:
     """Return the network without its last linear layer, and how many numbers that layer took."""
     import torch
-    from torchvision.models import get_model, list_models
+    from torchvision.models import list_models
 
     known = list_models(module=__import__("torchvision").models)
     if architecture not in known:
         raise ConfigError(f"there is no network {architecture!r}", did_you_mean(architecture, known), known)
-    with torch.random.fork_rng(devices=[]):  # the seed is for these weights alone
-        torch.manual_seed(seed)
-        network = get_model(architecture, weights=None)
+    network = networks.untrained(architecture, seed)
     linear = [name for name, module in network.named_modules() if isinstance(module, torch.nn.Linear)]
     if not linear:
         raise ConfigError(f"{architecture} has no linear layer at its end", "choose mobilenet_v2, resnet50, ...")
@@ -238,14 +234,5 @@ def _headless(architecture: str, path: Any, seed: int) -> tuple[Any, int]:
     setattr(network.get_submodule(parent), last, torch.nn.Identity())
     network.eval().requires_grad_(False)
     if path is not None:
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            state = state.get("model", state)  # training scripts wrap it: {"model": ..., "epoch": ...}
-            network.load_state_dict({name: value for name, value in state.items() if not name.startswith(f"{head}.")})
-        except BROKEN as error:
-            reason = (str(error).strip() or "no message").splitlines()[0][:200]
-            raise ConfigError(
-                f"{path.name} is no state dict of {architecture}",
-                f"choose its architecture= ({type(error).__name__}: {reason})",
-            ) from error
+        networks.fill(network, path, architecture, "choose its architecture=", without=f"{head}.")
     return network, size

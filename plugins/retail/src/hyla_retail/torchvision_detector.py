@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
-import warnings
 from collections.abc import Mapping, Sequence
 from importlib import metadata
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,24 +11,13 @@ import numpy.typing as npt
 from hyla import device as devices
 from hyla import privacy
 from hyla import weights as files
-from hyla.errors import ConfigError, did_you_mean
+from hyla.errors import ConfigError
 from hyla.hooks import hookimpl
+from hyla.networks import coco_categories, detector
 from hyla.schema import Schema
 from hyla_retail.sliced import Found, Sliced
 
 Pixels = npt.NDArray[np.uint8]
-ARCHITECTURES = (
-    "fasterrcnn_mobilenet_v3_large_320_fpn",
-    "fasterrcnn_mobilenet_v3_large_fpn",
-    "fasterrcnn_resnet50_fpn",
-    "fasterrcnn_resnet50_fpn_v2",
-    "fcos_resnet50_fpn",
-    "retinanet_resnet50_fpn",
-    "retinanet_resnet50_fpn_v2",
-    "ssd300_vgg16",
-    "ssdlite320_mobilenet_v3_large",
-)
-BROKEN = (RuntimeError, EOFError, pickle.UnpicklingError, TypeError, AttributeError, LookupError, ValueError, OSError)
 
 
 class Torchvision(Sliced):
@@ -78,19 +63,17 @@ class Torchvision(Sliced):
         threads: int | None = None,
         seed: int = 0,
     ) -> None:
-        if architecture not in ARCHITECTURES:
-            raise ConfigError(f"there is no network {architecture!r}", did_you_mean(architecture, ARCHITECTURES), ARCHITECTURES)
         self.check(tile, overlap, conf, iou, max_det)
         privacy.offline()
         self._path = None if weights is None else files.find(weights, weights_dir)
         self._digest = None if self._path is None else files.digest(self._path)
         self.architecture, self.half, self.seed = architecture, half, seed
         self.device = devices.pick(device)
-        names = tuple(categories or _coco(architecture))
+        names = tuple(categories or coco_categories(architecture))
         if len(names) < 2:
             raise ConfigError(f"categories are {list(names)}", "begin with the background: categories=[__background__,object]")
         super().__init__(schema, names[1:], classes or {}, tile, overlap, conf, iou, max_det)
-        self._network = _build(architecture, len(names), self._path, seed)
+        self._network = detector(architecture, len(names), self._path, seed)
         devices.set_threads(threads)
         head = getattr(self._network, "roi_heads", self._network)
         head.score_thresh, head.nms_thresh, head.detections_per_img = conf, iou, max_det
@@ -119,33 +102,3 @@ class Torchvision(Sliced):
             seen = index >= 0  # all but the background
             out.append(Found(box[seen].astype(np.float64), score[seen].astype(np.float64), index[seen]))
         return out
-
-
-def _coco(architecture: str) -> list[str]:
-    from torchvision.models import get_model_weights
-
-    return list(next(iter(get_model_weights(architecture))).meta["categories"])
-
-
-def _build(architecture: str, classes: int, path: Path | None, seed: int) -> Any:
-    import torch
-    from torchvision.models import get_model
-
-    with torch.random.fork_rng(devices=[]):  # the seed is for these weights alone
-        torch.manual_seed(seed)
-        network = get_model(architecture, weights=None, weights_backbone=None, num_classes=classes)
-    network.eval().requires_grad_(False)
-    if path is None:
-        return network
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # on the form of files that are refused below
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(state.get("model", state))  # training scripts wrap it: {"model": ..., "epoch": ...}
-    except BROKEN as error:
-        reason = (str(error).strip() or "no message").splitlines()[0][:200]
-        raise ConfigError(
-            f"{path.name} is no state dict of {architecture} with {classes} classes",
-            f"choose its architecture=, and categories= where it was not trained on COCO ({type(error).__name__}: {reason})",
-        ) from error
-    return network
