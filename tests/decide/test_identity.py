@@ -10,6 +10,7 @@ from hyla.decide import wording
 from hyla.decide.agree import agree
 from hyla.decide.consensus import joined
 from hyla.decide.losses import Loss, Objects, Pictures, Tags
+from hyla.decide.matching import ratings
 from hyla.decide.seeds import caught, plant
 from hyla.schema import Schema
 from hyla.types import Kind, Labels
@@ -80,6 +81,25 @@ def test_a_planted_error_may_be_a_wrong_name_and_is_caught_by_who_puts_it_right(
     assert truth.attributes["product"].tolist() == ["cola", "tea"]
     assert caught("swap", truth, planted, truth, SCHEMA)
     assert not caught("swap", truth, planted, planted, SCHEMA)
+
+
+def test_a_planted_name_brings_what_goes_with_it() -> None:
+    schema = Schema.from_config(
+        {**SCHEMA.to_dict(), "attributes": {"product": {"identity": True}, "name": {}, "price": {"type": "number"}}}
+    )
+    more = {"product": ["a", "b"], "name": ["Apple juice", "Beer"], "price": [1.0, 2.0]}
+    planted = plant(Labels.of([0, 1], BOXES, attributes=more), schema, 5, "swap")
+    assert planted is not None
+    rows = {tuple(column[row] for column in planted.attributes.values()) for row in (0, 1)}
+    assert rows in ({("a", "Apple juice", 1.0)}, {("b", "Beer", 2.0)})
+
+
+def test_readers_who_name_other_products_do_not_agree() -> None:
+    one, other = boxes("cola", "tea"), boxes("cola", "coffee")
+    found = ratings([[one, other]], SCHEMA)
+    same = found.value[0] == found.value[1]
+    assert same.tolist() == [True, False]
+    assert ratings([[one, one]], SCHEMA).value[:, 0].tolist() == [found.value[0, 0]] * 2
 
 
 def test_of_labels_without_names_the_class_is_swapped() -> None:

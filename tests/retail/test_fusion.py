@@ -72,9 +72,10 @@ def test_probabilities_are_such_and_the_order_of_claims_is_nothing(claims, rando
     assert (found.probability <= 1).all()
     said = {row for row, _, _, _ in claims}
     assert [best >= 0 for best in found.best.tolist()] == [row in said for row in range(4)]
-    margin = found.margin[found.best >= 0]
+    assert (np.isnan(found.margin) == (found.second < 0)).all()
+    margin = found.margin[found.second >= 0]
     assert (margin >= -1e-12).all()
-    assert (margin <= found.probability[found.best >= 0] + 1e-12).all()
+    assert (margin <= found.probability[found.second >= 0] + 1e-12).all()
 
 
 @given(st.floats(0.02, 0.98), st.floats(0.02, 0.98))

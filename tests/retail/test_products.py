@@ -122,6 +122,31 @@ def test_a_size_that_differs_from_the_catalogue_is_seen(schema: Schema, shop: st
     assert labels.evidence["size_conflict"][:2].tolist() == [1, 0]
 
 
+def test_a_size_on_the_pack_is_not_overwritten_by_the_catalogue(schema: Schema, shop: str) -> None:
+    sizes = np.array(["500 ml", None, None, None], dtype=object)
+    labels = label(schema, shop, Says((0, "cola33", 0.9), (1, "cola33", 0.9), attributes={"pack_size": sizes}))
+    assert labels.attributes["pack_size"].tolist()[:2] == ["500 ml", "330 ml"]
+
+
+def test_a_price_on_the_facing_stays_where_its_label_was_not_read(schema: Schema, shop: str) -> None:
+    prices = np.array([2.5, np.nan, np.nan, np.nan])
+    labels = label(schema, shop, Says((3, "cola33", 1.0), attributes={"price": prices}))
+    assert labels.attributes["price"][0] == 2.5
+
+
+def test_a_weak_claim_names_nothing_however_few_products_there_are(schema: Schema, shop: str) -> None:
+    labels = label(schema, shop, Says((0, "cola33", 0.03)), least=0.0)
+    assert labels.attributes["product"].tolist() == ["cola33", None, None, None]
+    assert labels.score[0] < 0.9 * 0.05
+
+
+def test_products_of_no_known_category_are_not_said_to_lie_in_other_segments(schema: Schema, tmp_path: Path) -> None:
+    (tmp_path / "catalogue.csv").write_text("sku,name,price\nA,Mint,1\nB,Lemon,1\n")
+    labels = label(schema, str(tmp_path), Says((0, "A", 0.5), (0, "B", 0.45)))
+    assert np.isnan([labels.evidence["depth"][0], labels.evidence["segment_conflict"][0]]).all()
+    assert labels.evidence["margin"][0] == pytest.approx(0.05, abs=0.01)
+
+
 def test_what_is_like_nothing_known_is_an_unknown_product(schema: Schema, shop: str) -> None:
     novelty = np.array([0.99, 0.5, 0.99, np.nan])
     labels = label(schema, shop, Says((2, "beer", 0.9), evidence={"novelty": novelty}))

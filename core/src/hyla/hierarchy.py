@@ -3,7 +3,8 @@
 With each class stand its ancestors, so that precision and recall count what both sides say of a thing in common (Kiritchenko,
 Matwin, Nock and Famili 2006, "Learning and evaluation in the presence of class hierarchies"): of the pairs i of true
 and found class, with A(c) the class c and its ancestors, precision is the sum of |A(found i) & A(true i)| over that of
-|A(found i)|, recall over that of |A(true i)|. The root of all, which says nothing, does not count; the schema need not name one.
+|A(found i)|, recall over that of |A(true i)|. The root of all, which says nothing, does not count: neither the one that no schema
+names, nor a class that a schema puts above all others.
 The distance is the number of steps from the found class up to the lowest ancestor in common and down to the true one.
 """
 
@@ -53,7 +54,8 @@ def lineage(schema: Schema) -> Bools:
         while one.parent:
             out[row, schema.ids[one.parent]] = True
             one = schema.classes[schema.ids[one.parent]]
-    return out
+    root = out.all(axis=0)
+    return out & ~(root & (len(out) > 1)) | np.eye(len(out), dtype=bool) if root.any() else out
 
 
 def figures(pairs: Pairs, schema: Schema, images: int, samples: int, seed: int) -> HierarchyFigures | None:

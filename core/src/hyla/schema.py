@@ -180,7 +180,7 @@ class Schema:
 
     def identity_of(self, labels: Labels) -> list[tuple[Any, ...]]:
         """Return what each label says that its object is: its class, and the values of `identities`, None if unknown."""
-        columns = [_values(labels, name) for name in self.identities]
+        columns = [values_of(labels, name) for name in self.identities]
         return list(zip(labels.class_id.tolist(), *columns, strict=True))
 
     def same(self, one: Labels, other: Labels, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -190,7 +190,7 @@ class Schema:
         """
         same = one.class_id[a] == other.class_id[b]
         for name in self.identities:
-            sides = _values(one, name), _values(other, name)
+            sides = values_of(one, name), values_of(other, name)
             numbers: dict[Any, int] = {}
             first, second = (np.array([numbers.setdefault(v, len(numbers)) for v in side], dtype=np.int64) for side in sides)
             same &= first[a] == second[b]
@@ -321,8 +321,8 @@ def _reject(keys: set[str], known: set[str], where: str) -> None:
         raise ConfigError(f"{where} has no setting {key!r}", did_you_mean(key, known), known)
 
 
-def _values(labels: Labels, name: str) -> list[Any]:
-    """Return the values (n,) of an attribute, None where nothing is known, whether or not the column is there."""
+def values_of(labels: Labels, name: str) -> list[Any]:
+    """Return the values (n,) of an attribute of labels, None where nothing is known, whether or not the column is there."""
     column = labels.attributes.get(name)
     return [None] * len(labels) if column is None else [None if v != v else v for v in column.tolist()]
 

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hyla.errors import ConfigError, StageError
+from hyla.schema import values_of
 from hyla.types import Floats, Kind, Labels, Rle
 
 FEWEST = 3  # readers: with two, who of them is right can't be told from their answers
@@ -200,7 +201,7 @@ def joined(
 
 def _one(ones: Sequence[Labels], weight: Floats, weighted: bool, share: float, identities: Sequence[str]) -> Labels:
     """Return the label that labels (each of length 1) of one object and kind make together."""
-    said = [(int(one.class_id[0]), *(one.attributes[n].tolist()[0] for n in identities if n in one.attributes)) for one in ones]
+    said = [(int(one.class_id[0]), *(values_of(one, name)[0] for name in identities)) for one in ones]
     heaviest = max(dict.fromkeys(said), key=lambda word: sum(w for w, other in zip(weight, said, strict=True) if other == word))
     kind, boxes = int(ones[0].kind[0]), np.concatenate([one.box for one in ones])
     if kind in (Kind.TAG, Kind.BOX):

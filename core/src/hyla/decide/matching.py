@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,8 @@ class Ratings(NamedTuple):
     """Hold what readers said of objects.
 
     Args:
-        value: (readers, objects) class id, ABSENT, or NaN where a reader did not see the picture.
+        value: (readers, objects) class id, or a number for class and identity where the schema has identity attributes; ABSENT,
+            or NaN where a reader did not see the picture.
         picture: (objects,) index of the picture that each is in.
     """
 
@@ -57,7 +58,7 @@ def clusters(readers: Sequence[Labels], schema: Schema, iou: float = 0.5) -> lis
     alone = all(int((labels.kind == Kind.TAG).sum()) <= 1 for labels in readers)
     pairs: list[tuple[float, tuple[int, int], tuple[int, int]]] = []
     for a, b in combinations(range(len(readers)), 2):
-        close = _closeness(readers[a], readers[b], iou, alone)
+        close = _closeness(readers[a], readers[b], schema, iou, alone)
         pairs += [(float(close[i, j]), (a, i), (b, j)) for i, j in _assigned(close, iou)]
     joined = {(reader, row): {reader: row} for reader, labels in enumerate(readers) for row in range(len(labels))}
     for _, one, other in sorted(pairs, key=lambda pair: (-pair[0], pair[1], pair[2])):
@@ -80,18 +81,27 @@ def ratings(pictures: Iterable[Sequence[Labels | None]], schema: Schema, iou: fl
     columns: list[Floats] = []
     where: list[int] = []
     width: int | None = None
+    numbers: dict[tuple[Any, ...], int] = {}
     for number, given in enumerate(pictures):
         if width is not None and len(given) != width:
             raise StageError(f"picture {number} has {len(given)} readers, those before it have {width}")
         width = len(given)
         saw = [reader for reader, labels in enumerate(given) if labels is not None]
         seen = [labels for labels in given if labels is not None]
+        words = [_words(labels, schema, numbers) for labels in seen]
         for rows in clusters(seen, schema, iou):
             said = np.full(width, np.nan)
-            said[saw] = [ABSENT if row < 0 else labels.class_id[row] for labels, row in zip(seen, rows, strict=True)]
+            said[saw] = [ABSENT if row < 0 else word[row] for word, row in zip(words, rows, strict=True)]
             columns.append(said)
             where.append(number)
     return Ratings(np.array(columns).reshape(len(columns), width or 0).T, np.array(where, dtype=np.int64))
+
+
+def _words(labels: Labels, schema: Schema, numbers: dict[tuple[Any, ...], int]) -> Sequence[int]:
+    """Return a number for what each label says that its object is: the same in all pictures that share `numbers`."""
+    if not schema.identities:
+        return list(labels.class_id.tolist())
+    return [numbers.setdefault(one, len(numbers)) for one in schema.identity_of(labels)]
 
 
 def _assigned(close: Floats, least: float) -> list[tuple[int, int]]:
@@ -102,12 +112,13 @@ def _assigned(close: Floats, least: float) -> list[tuple[int, int]]:
     return [(i, j) for i, j in zip(rows.tolist(), columns.tolist(), strict=True) if close[i, j] >= least]
 
 
-def _closeness(a: Labels, b: Labels, least: float, alone: bool) -> Floats:
+def _closeness(a: Labels, b: Labels, schema: Schema, least: float, alone: bool) -> Floats:
     """Return how close (n, m) the labels of two readers lie: `least` or more if they can be one object, else less."""
     close = np.zeros((len(a), len(b)))
     for kind in (Kind(k) for k in np.intersect1d(a.kind, b.kind).tolist()):
         rows, columns = np.flatnonzero(a.kind == kind), np.flatnonzero(b.kind == kind)
-        same = a.class_id[rows][:, None] == b.class_id[columns]
+        pairs = np.indices((len(rows), len(columns))).reshape(2, -1)
+        same = schema.same(a, b, rows[pairs[0]], columns[pairs[1]]).reshape(len(rows), len(columns))
         if kind == Kind.TAG:
             values = np.where(same | alone, 1.0, 0.0)
         elif kind == Kind.CUBOID:

@@ -121,19 +121,25 @@ class _Picture:
         return None
 
     def _named(self, row: int) -> Labels | None:
-        """Give a label the class and the identity attributes of another label of its kind, if it has any."""
+        """Give a label the class and all attributes of another label of its kind, if both carry names.
+
+        All of them, since others may tell of the name, as a title does: a machine that errs is of one mind.
+        """
         said = self.schema.identity_of(self.labels)
-        known = [name for name in self.schema.identities if name in self.labels.attributes]
         if all(value is None for value in said[row][1:]):
             return None
         for other in _shuffled(self.dice, len(self.labels)):
-            if said[other] == said[row] or self.labels.kind[other] != self.labels.kind[row] or not any(said[other][1:]):
+            if (
+                said[other] == said[row]
+                or self.labels.kind[other] != self.labels.kind[row]
+                or all(value is None for value in said[other][1:])
+            ):
                 continue
-            names = {name: column.copy() for name, column in self.labels.attributes.items() if name in known}
+            names = {name: column.copy() for name, column in self.labels.attributes.items()}
             class_id = self.labels.class_id.copy()
             for column in (class_id, *names.values()):
                 column[row] = column[other]
-            made = replace(self.labels, class_id=class_id, attributes={**self.labels.attributes, **names})
+            made = replace(self.labels, class_id=class_id, attributes=names)
             if _fits(made, self.schema):
                 return made
         return None

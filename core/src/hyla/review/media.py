@@ -37,6 +37,10 @@ PYRAMID = 4 / 3  # of a picture's bytes, with all its smaller levels
 Max = Literal["1024", "2048", "4096", "full"]
 
 
+class _NoneThere(Exception):
+    """Say that there is no picture, past a cache that would keep it."""
+
+
 class Media:
     """Show the pictures of `project`.
 
@@ -133,8 +137,20 @@ class Media:
         return self._jpegs.get((item_id, annotation, row, size), lambda: self._crop(item_id, annotation, row, size))
 
     def reference(self, attribute: str, value: Any, size: int) -> bytes:
-        """Return what the loader shows of a value as JPEG, its longer side at most `size`; no bytes if it has no picture."""
-        return self._jpegs.get(("reference", value, size), lambda: self._reference({attribute: value}, size))
+        """Return what the loader shows of a value as JPEG, its longer side at most `size`; no bytes if it has no picture.
+
+        That there is none is not kept: there are no end of such values, and a picture may come.
+        """
+
+        def make() -> bytes:
+            if found := self._reference({attribute: value}, size):
+                return found
+            raise _NoneThere
+
+        try:
+            return self._jpegs.get(("reference", value, size), make)
+        except _NoneThere:
+            return b""
 
     def tile(self, item_id: str, z: int, x: int, y: int, bands: str | None, stretch: str | None) -> bytes:
         """Return a tile as JPEG; raise Refused as `image` does, and 422 for bands or a stretch that can't be."""

@@ -133,5 +133,7 @@ def _renamable(state: State, rows: list[Called]) -> bool:
     """
     if state["lane"]:
         pending = from_ranges(state["mend"]) | from_ranges(state["doubt"])
+        if state["lane"] == "repair":
+            pending |= from_ranges(state["open"])  # what was called wrong stands there
         return state["lane"] in ("review", "repair") and bool(state["open"]) and pending.isdisjoint(one.row for one in rows)
     return bool(state["decision"]) and state["outcome"] == Verdict.ACCEPT

@@ -119,7 +119,10 @@ class Turn:
     def _answerable(self) -> None:
         """Raise Refused for a new name of a label that somebody called wrong or doubtful, which nobody looked at again."""
         renamed = set() if self.one.changes is None else self.one.changes.rename.keys() - set(self.one.rows)
-        if renamed & (from_ranges(self.state["mend"]) | from_ranges(self.state["doubt"])):
+        wrong = from_ranges(self.state["mend"]) | from_ranges(self.state["doubt"])
+        if self.state["lane"] == "repair":
+            wrong |= from_ranges(self.state["open"])
+        if renamed & wrong:
             raise Refused(422, "labels", "changes: somebody called this label wrong or doubtful", "answer it first")
 
     @property

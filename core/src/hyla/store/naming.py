@@ -104,7 +104,7 @@ def waiting(database: Database, schema: Schema, one: tuple[int, str] | None) -> 
     everywhere = select(*what).where(NAMED, PENDING).group_by(labels.c.class_id, labels.c.name)
     # All open labels less the few that wait elsewhere, as `queue.classes_waiting` counts them.
     elsewhere = select(*what).join_from(items, labels, labels.c.annotation_id == items.c.best)
-    elsewhere = elsewhere.where(items.c.lane.in_(("repair", "second")), labels.c.verdict.not_in(_DONE))
+    elsewhere = elsewhere.where(NAMED, items.c.lane.in_(("repair", "second")), labels.c.verdict.not_in(_DONE))
     if one is not None:
         everywhere, elsewhere = (
             asked.where(labels.c.class_id == one[0], labels.c.name == one[1]) for asked in (everywhere, elsewhere)
@@ -130,7 +130,8 @@ def known(database: Database, schema: Schema, words: str, limit: int) -> list[Kn
         rows = connection.execute(found.order_by(labels.c.name).limit(MANY)).all()
         begins = {row.name: any(word.casefold().startswith(first) for word in (row.name, row.title)) for row in rows}
         for row in sorted(rows, key=lambda row: (not begins[row.name], (row.title or row.name).casefold())):
-            held = connection.execute(_held(row.name, labels.c.class_id).limit(1)).first()
+            classes = _held(row.name, labels.c.class_id).group_by(labels.c.class_id)
+            held = connection.execute(classes.order_by(func.count().desc(), labels.c.class_id).limit(1)).first()
             if held is not None:
                 answer.append(KnownName(row.name, schema.names[held.class_id], row.title))
             if len(answer) == limit:

@@ -15,12 +15,13 @@ from hyla.store.recall import standing
 from hyla.store.tables import OWN, annotated, decisions, flags, items
 
 _ALL = (
-    select(items.c.id, annotated.c.digest, items.c.outcome, items.c.lane, items.c.grp)
+    select(items.c.id, annotated.c.digest, items.c.outcome, items.c.lane, items.c.grp, items.c.decided)
     .join_from(items, annotated, annotated.c.id == items.c.machine)
     .where(OWN)
     .order_by(items.c.ordinal, items.c.id)
 )
 _WHAT = [items.c[name] for name in ("id", "ordinal", "uri", "grp", "idx", "kind", "meta", "size", "outcome", "lane")]
+_WHAT.append(items.c.decided)
 _SCAN = select(*_WHAT, annotated.c.digest, annotated.c.blob)
 _SCAN = _SCAN.join_from(items, annotated, annotated.c.id == items.c.machine).where(OWN)
 _FLAGS = select(flags.c.item_id, flags.c.severity, flags.c.rows)
@@ -38,6 +39,7 @@ class Standing(NamedTuple):
         lane: where it waits; empty for nowhere.
         looked: somebody had the whole picture before them: not only crops of some of its labels, as a grid shows them.
         group: of the item.
+        touched: a decision stands, be it on some labels only.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Standing(NamedTuple):
     lane: str
     looked: bool
     group: str = ""
+    touched: bool = False
 
     @property
     def settled(self) -> bool:
@@ -55,7 +58,7 @@ class Standing(NamedTuple):
     @property
     def at_work(self) -> bool:
         """Tell whether people began with it and are not done."""
-        return self.outcome is not None and self.lane != ""
+        return (self.touched or self.outcome is not None) and self.lane != ""
 
 
 class Scanned(NamedTuple):
@@ -75,8 +78,9 @@ def scan(database: Database) -> Iterator[Scanned]:
         looked = _looked(connection)
     for page, _ in pages(database, _SCAN, (items.c.ordinal, items.c.id)):
         for row in page:
-            id_, _, _, group, place, kind, meta, size, outcome, lane, digest, blob = tuple(row)
-            yield Scanned(Standing(id_, digest, outcome, lane, id_ in looked, group), place, kind, meta, size, blob)
+            id_, _, _, group, place, kind, meta, size, outcome, lane, decided, digest, blob = tuple(row)
+            found = Standing(id_, digest, outcome, lane, id_ in looked, group, decided is not None)
+            yield Scanned(found, place, kind, meta, size, blob)
 
 
 def flagged(database: Database) -> Iterator[tuple[str, str, str]]:
@@ -89,7 +93,7 @@ def standings(database: Database) -> list[Standing]:
     """Return where people are with each item, in the order of the scan."""
     with database.read() as connection:
         looked = _looked(connection)
-        return [Standing(*row[:4], row.id in looked, row.grp) for row in connection.execute(_ALL)]
+        return [Standing(*row[:4], row.id in looked, row.grp, row.decided is not None) for row in connection.execute(_ALL)]
 
 
 def digests(database: Database) -> dict[str, str]:

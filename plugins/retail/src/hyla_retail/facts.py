@@ -134,7 +134,8 @@ class Facts:
         for name, column in texts.items():
             values = out[name].astype(object) if name in out else np.full(len(labels), None, dtype=object)
             for row, value in zip(named.tolist(), column[at].tolist(), strict=True):
-                values[row] = value or values[row]
+                # The size that stands on the pack stays: a rule shows it where the catalogue has another.
+                values[row] = values[row] or value if name == "pack_size" else value or values[row]
             out[name] = values
         paths = out["category"].astype(object) if "category" in out else np.full(len(labels), None, dtype=object)
         for row, path in zip(named.tolist(), (table.category[i] for i in at.tolist()), strict=True):
@@ -212,10 +213,12 @@ class Facts:
         return out
 
     def _apart(self, rows: Ints, others: Ints) -> dict[str, Floats]:
-        """Return how many levels the two best products share, and whether their segments differ."""
+        """Return how many levels the two best products share, and whether their segments differ, if both categories are known."""
         depth, segment = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
         for row in np.flatnonzero((rows >= 0) & (others >= 0)).tolist():
             a, b = int(self.classes[rows[row]]), int(self.classes[others[row]])
+            if self._product in (a, b):  # of no known category, so that nothing tells how far apart they are
+                continue
             depth[row] = self.categories.depth(a, b)
             segment[row] = float(self.categories.segment(a) != self.categories.segment(b))
         return {"depth": depth, "segment_conflict": segment}

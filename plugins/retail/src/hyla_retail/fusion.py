@@ -35,7 +35,7 @@ class Names:
     Args:
         best, second: (n,) the two likeliest products, or -1.
         probability: (n,) of the best; 0 where nothing is claimed.
-        margin: (n,) of the best above the second; NaN where nothing is claimed.
+        margin: (n,) of the best above the second; NaN where there is no second.
         conflict: (n,) True where two sources, each by itself, hold another product for the likeliest.
     """
 
@@ -95,8 +95,7 @@ def fuse(claims: Claims, n: int, known: int) -> Names:
     next_one = first + 1
     has = (next_one < len(order)) & (rows[order[np.minimum(next_one, len(order) - 1)]] == some)
     second[some[has]] = codes[order[next_one[has]]]
-    margin[some] = probability[some]
-    margin[some[has]] -= share[order[next_one[has]]]
+    margin[some[has]] = probability[some[has]] - share[order[next_one[has]]]
     conflict[_differing(row, product, source, likeness)] = True
     return Names(best, second, probability, margin, conflict)
 

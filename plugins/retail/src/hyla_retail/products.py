@@ -19,7 +19,7 @@ from hyla_retail.fusion import Claims, Names, fuse
 from hyla_retail.reading import Reading, Source
 from hyla_retail.shelf_edge import labels_of_facings
 
-UNCOUNTED = 1000  # products to choose from where no catalogue tells how many there are
+UNCOUNTED = 1000  # products to choose from, at least: a weak claim names nothing, however few the catalogue lists
 PIECE = 0.7
 PASSED = ("price", "currency")  # what a price label says of the facings above it
 
@@ -132,9 +132,8 @@ class Products(Model):
         price_label &= ~piece
         below, offset = labels_of_facings(labels, facing, price_label)
         words, claims = self._claims(heard, product, below)
-        known = len(self.facts.catalogue) or UNCOUNTED
-        names = fuse(claims, len(labels), known)
-        sure = product & (names.probability >= self.least)
+        names = fuse(claims, len(labels), max(len(self.facts.catalogue), UNCOUNTED))
+        sure = product & (names.best >= 0) & (names.probability >= self.least)
         keys = np.full(len(labels), None, dtype=object)
         keys[sure] = words[names.best[sure]]
         second = np.full(len(labels), None, dtype=object)
@@ -237,7 +236,9 @@ def _passed(labels: Labels, below: Ints) -> dict[str, npt.NDArray[Any]]:
     for name in PASSED:
         if name in out:
             column = out[name].copy()
-            column[below >= 0] = column[below[below >= 0]]
+            known = np.array([value is not None and value == value for value in column.tolist()], dtype=bool)
+            rows = np.flatnonzero((below >= 0) & known[below])  # what the label does not say, the facing may
+            column[rows] = column[below[rows]]
             out[name] = column
     return out
 
