@@ -30,7 +30,8 @@ def items(shop: shoppers.Shop, machine: np.ndarray, verified: np.ndarray) -> Ite
     """Return the products with true tags where a person verified them, with the machine's elsewhere."""
     keys = np.array([f"P{n:04d}" for n in range(len(machine))], dtype=object)
     known = np.broadcast_to(verified[:, None], machine.shape)
-    return Items(keys, keys, shop.tags, np.where(known, shop.truth, machine), known.copy())
+    no_gtin = np.full(len(keys), "", dtype=object)
+    return Items(keys, keys, no_gtin, shop.tags, np.where(known, shop.truth, machine), known.copy())
 
 
 def orders(shop: shoppers.Shop) -> Orders:

@@ -248,6 +248,7 @@ def test_links_out_of_the_source_are_not_followed(tmp_path):
     (source / "folder").symlink_to(outside)
     (source / "loop").symlink_to(source)
     (source / "in.png").symlink_to(source / "b" / "2.png")
+    (source / "itself.png").symlink_to("itself.png")
     os.mkfifo(source / "pipe.png")
     assert [item.uri for item in Folder().items(str(source))] == ["a.JPG", "b/10.png", "b/2.png", "b/c/x.webp", "in.png"]
     for uri in ("../outside/secret.png", "out.png", "/etc/passwd", "folder/secret.png"):

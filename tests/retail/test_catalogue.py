@@ -117,6 +117,9 @@ def test_named_columns_stand_above_guesses(tmp_path: Path) -> None:
         open_catalogue("auto", str(tmp_path), {"name": "Text 3"})
     with pytest.raises(ConfigError, match="colour"):
         open_catalogue("auto", str(tmp_path), {"colour": "name"})
+    for odd in (2024, ["Text 3"]):
+        with pytest.raises(ConfigError, match="has no column"):
+            open_catalogue("auto", str(tmp_path), {"name": odd})  # type: ignore[dict-item]  # as YAML may read it
 
 
 def test_levels_of_categories_may_stand_in_columns(tmp_path: Path) -> None:
@@ -146,6 +149,40 @@ def test_a_cell_may_name_several_pictures(tmp_path: Path, cell: str, images: tup
     found = catalogue(tmp_path, [row(1, image=cell)])
     assert found.image[0] == images
     assert found.problems == ()
+
+
+def test_a_link_to_itself_costs_no_other_picture(tmp_path: Path) -> None:
+    photo(tmp_path / "1.jpg")
+    for name in ("loop.jpg", "folder"):
+        (tmp_path / name).symlink_to(name)
+    found = catalogue(tmp_path, [row(1, image="loop.jpg"), row(2, image="folder/1.jpg"), row(3, image="1.jpg")])
+    assert found.image.tolist() == [(), (), ("1.jpg",)]
+    assert list(reasons(found.problems)) == [2, 3]
+
+
+def test_numbers_of_a_shop_are_not_made_gtins_by_zeros(tmp_path: Path) -> None:
+    upc = [f"3600029{n:03d}" for n in range(20)]
+    chance = [n for n in upc if check_digit_ok(n.zfill(14))]
+    assert 0 < len(chance) < 10  # one in ten has a right check digit
+    found = catalogue(tmp_path, [row(n, gtin=number) for n, number in enumerate(upc)])
+    assert set(found.gtin) == {""}
+    assert len(found.problems) == 20
+
+
+def test_a_unit_price_is_no_price_of_a_pack(tmp_path: Path) -> None:
+    prices = ["1,99 EUR/100 g", "2,50 €/kg", "3,20 €/St", "1,99 €", "9" * 400]
+    found = catalogue(tmp_path, [row(n, price=price) for n, price in enumerate(prices)])
+    np.testing.assert_array_equal(found.price, [np.nan, np.nan, 3.2, 1.99, np.nan])
+    said = reasons(found.problems)
+    assert list(said) == [2, 3, 6]
+    assert "is a price per 100 g" in said[2]
+
+
+def test_of_several_columns_of_prices_that_of_a_unit_counts_last(tmp_path: Path) -> None:
+    both = catalogue(tmp_path, [["1", "9.95", "1.99"]], ("sku", "unit price", "list price"))
+    assert both.price.tolist() == [1.99]
+    alone = catalogue(tmp_path / "b", [["1", "9.95"]], ("sku", "unit price"))
+    assert alone.price.tolist() == [9.95]
 
 
 def test_each_fault_is_named_with_its_row_and_the_rest_goes_on(tmp_path: Path) -> None:

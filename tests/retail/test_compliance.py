@@ -9,14 +9,16 @@ from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyla import formats
 from hyla.types import Record
-from hyla_retail.compliance import PlanogramReport, _longest_rise
-from tags_kit import SCHEMA, pictures, project, shelf
+from hyla_retail.compliance import PlanogramReport
+from hyla_retail.shelf_order import longest_rise
+from tags_kit import SCHEMA, pictures, project, rejected, shelf
 
 PLAN = [("SKU1", 1, 1, 2), ("SKU2", 1, 2, 1), ("SKU3", 2, 1, 2)]
 HEADER = "store,fixture,shelf,position,sku,facings\n"
@@ -62,6 +64,39 @@ def test_missing_extra_moved_and_facings(tmp_path: Path) -> None:
     assert one["compliance"] == {"share": 0.2, "count": 1, "n": 5}
     assert (one["present"]["count"], one["in_place"]["count"], one["right"]["count"], one["present"]["n"]) == (2, 1, 0, 3)
     assert (one["extra_facings"], one["unnamed_facings"]) == (1, 1)
+
+
+def test_a_rejected_photo_leaves_the_fixture_as_it_was_seen(tmp_path: Path) -> None:
+    _, figures = report(tmp_path, shelf(GOOD), rejected(shelf([("SKU9", 1)], "again")))
+    assert figures["all"]["compliance"] == {"share": 1.0, "count": 5, "n": 5}
+
+
+def test_a_place_without_a_shelf_is_met_on_any(tmp_path: Path) -> None:
+    plan = planogram(tmp_path, [("SKU1", 1, 1, 1), ("SKU2", 0, 0, 3), ("SKU3", 0, 0, 1)])
+    lines, figures = report(tmp_path, shelf([("SKU1", 1), ("SKU2", 2), ("SKU2", 3), ("SKU2", 3)]), plan=plan)
+    assert lines == [("SKU3", "missing", "", "", -1), ("SKU1", "right", "1", "1", 0), ("SKU2", "right", "", "3", 0)]
+    assert figures["all"]["compliance"] == {"share": 0.8, "count": 4, "n": 5}
+    unknown = shelf([("SKU1", 1), ("SKU3", 2)])
+    unknown.labels.attributes["shelf"] = np.array([1, np.nan])
+    lines, _ = report(tmp_path, unknown, plan=plan)
+    assert [(name, status) for name, status, *_ in lines] == [("SKU2", "missing"), ("SKU3", "right"), ("SKU1", "right")]
+
+
+def test_a_product_of_two_shelves_is_present_if_it_stands_on_one(tmp_path: Path) -> None:
+    plan = planogram(tmp_path, [("SKU1", 1, 1, 2), ("SKU1", 2, 1, 1), ("SKU2", 2, 2, 1)])
+    lines, figures = report(tmp_path, shelf([("SKU1", 1), ("SKU1", 1)]), plan=plan)
+    assert lines == [("SKU1", "right", "1", "1", 0), ("SKU1", "missing", "2", "", -1), ("SKU2", "missing", "2", "", -1)]
+    one = figures["all"]
+    assert (one["present"]["count"], one["in_place"]["count"], one["present"]["n"]) == (2, 1, 3)
+
+
+def test_names_of_stores_and_fixtures_are_the_same_in_any_case(tmp_path: Path) -> None:
+    plan = Path(planogram(tmp_path))
+    plan.write_text(plan.read_text().replace("Dresden 1,bay 1,2", "DRESDEN 1,Bay 1,2"))
+    _, figures = report(tmp_path, shelf(GOOD), plan=str(plan))
+    assert (figures["not_planned"], figures["all"]["compliance"]["share"]) == ([], 1)
+    _, figures = report(tmp_path, shelf(GOOD, fixture="other"), plan=str(plan))
+    assert figures["not_photographed"] == ["Dresden 1 · bay 1"]
 
 
 def test_order_from_the_left(tmp_path: Path) -> None:
@@ -128,7 +163,7 @@ def test_the_page_says_it_and_runs_nothing(tmp_path: Path) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.integers(0, 6), max_size=8))
 def test_as_few_as_can_be_are_out_of_order(values: list[int]) -> None:
-    kept = sorted(_longest_rise(values))
+    kept = sorted(longest_rise(values))
     rise = [values[n] for n in kept]
     assert all(a < b for a, b in pairwise(rise))
     longest = max(k for k in range(len(values) + 1) for c in combinations(values, k) if all(a < b for a, b in pairwise(c)))

@@ -95,8 +95,16 @@ def test_how_many_a_person_decided(tmp_path: Path) -> None:
 
 def test_what_is_not_on_a_shelf_is_not_counted(tmp_path: Path) -> None:
     loss = ShelfCounts().export([photo("SKU1", [("red", 0.5)]), rejected(shelf([("SKU1", 1)]))], SCHEMA, tmp_path)
-    assert loss == {"product photo": 1, "wrong label": 1}
+    assert loss == {"product photo": 1, "rejected photo": 1, "wrong label": 1}
     assert pq.read_table(tmp_path / "shelf_counts.parquet").num_rows == 0
+
+
+@pytest.mark.parametrize("several", ["last", "sum"])
+def test_a_rejected_photo_does_not_replace_a_good_one(tmp_path: Path, several: str) -> None:
+    photos = [shelf([("SKU1", 1)], "a"), rejected(shelf([("SKU2", 1), ("SKU2", 1)], "b"))]
+    counts, _, _ = export(tmp_path, *photos, several=several)
+    assert [(r["product"], r["facings"], r["photos"]) for r in counts] == [("SKU1", 1, 1)]
+    assert ShelfCounts(several).export(photos, SCHEMA, tmp_path) == {"rejected photo": 1, "wrong label": 2}
 
 
 def test_the_tables_have_the_columns_that_are_documented(tmp_path: Path) -> None:

@@ -190,6 +190,22 @@ def test_an_exemplar_file_comes_back(shop: Path, tmp_path: Path) -> None:
             exemplar_files.load(tmp_path / "damaged.npz", LOOK)
 
 
+def test_a_bit_that_flipped_never_gives_another_error(shop: Path, tmp_path: Path) -> None:
+    path = tmp_path / "exemplars.npz"
+    exemplar_files.save(exemplar_files.of_folder(shop / "exemplars", str(shop), NONE, LOOK), LOOK, path)
+    good, refused = path.read_bytes(), 0
+    rng = np.random.default_rng(0)
+    for at in rng.integers(0, len(good), 400).tolist():
+        bad = bytearray(good)
+        bad[at] ^= 1 << int(rng.integers(8))
+        path.write_bytes(bad)
+        try:
+            exemplar_files.load(path, LOOK)
+        except ConfigError:
+            refused += 1
+    assert refused > 200  # a checksum sees most, and a name or a date in the list of the archive none
+
+
 @pytest.mark.parametrize(
     ("settings", "match"),
     [
@@ -269,6 +285,32 @@ def test_trials_leave_out_the_whole_photo(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(matcher.calibration.distance) == 3  # p1 is in one photo only
     monkeypatch.setattr(matching, "TRIALS", 2)
     assert len(Matcher(exemplar_files.Gallery.of(crops, LOOK)).calibration.distance) == 2
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_copies_of_a_picture_teach_nothing(copied: bool) -> None:
+    """A picture in two places, in a folder and in the catalogue say, must not make its likeness to itself the measure."""
+    known = [exemplar_files.Known(pack(i, j), f"p{i}", "", f"{i}-{j}.png", f"{i}-{j}") for i in range(20) for j in range(2)]
+    again = [exemplar_files.Known(one.pixels, one.product, "", f"again/{one.picture}", f"again/{one.origin}") for one in known]
+    matcher = Matcher(exemplar_files.Gallery.of(known + again if copied else known, LOOK))
+    distance = matcher.calibration.distance
+    assert len(distance) == 40
+    assert distance.min() > 0
+    new = LOOK([pack(i, 9) for i in range(20)])
+    found = matcher.match(new)
+    assert np.mean(matcher.calibration.novelty(np.array([one.nearest for one in found]))) < 0.9
+
+
+def test_a_product_of_which_all_pictures_are_copies_is_not_tried() -> None:
+    crops = [exemplar_files.Known(pack(i), f"p{i}", "", f"{i}.png", f"{i}-{j}") for i in range(3) for j in range(2)]
+    assert len(Matcher(exemplar_files.Gallery.of(crops, LOOK)).calibration.distance) == 0
+
+
+def test_copies_are_found_within_a_product() -> None:
+    vectors = np.eye(3, dtype=np.float32)[[0, 0, 0, 1, 0, 2]]
+    hashes = np.array([0, 15, 0, 0, 31, 0], np.uint64)  # 15 has 4 bits, 31 has 5
+    assert matching.copies(np.array([7, 7, 8, 7, 7, 7]), vectors, hashes).tolist() == [0, 0, 2, 3, 0, 5]
+    assert matching.copies(np.array([7, 7, 8, 7, 8, 7]), vectors, hashes).tolist() == [0, 0, 2, 3, 4, 5]
 
 
 def test_one_product_alone_has_no_rival(shop: Path) -> None:

@@ -19,7 +19,7 @@ from hyla.images import read_image
 from hyla.pictures import Pictures
 from hyla.store import Project
 from hyla.testing.run_checks import compare
-from hyla.types import Item, Kind, Labels, Record, item_id
+from hyla.types import Flag, Item, Kind, Labels, Record, Severity, Verdict, item_id
 from hyla_retail.folders import Folders, safe
 from hyla_retail.sample import preset_schema
 
@@ -182,6 +182,31 @@ def test_what_was_written_reads_back(labelled: tuple[Path, list[Record]], tmp_pa
     assert back[0].labels == expected
 
 
+def test_what_was_called_wrong_stays_behind(labelled: tuple[Path, list[Record]], tmp_path: Path) -> None:
+    source, (shelf, pack, _) = labelled
+    given = [replace(shelf, flags=(Flag("r", "why", Severity.REJECT, (0,)),)), replace(pack, verdict=Verdict.REJECT)]
+    form = Folders(pictures=pictures(source))
+    loss = form.export(given, SCHEMA, tmp_path / "out")
+    assert (loss["box"], loss["tag"]) == (3, 2)
+    assert len([one for one in (tmp_path / "out").rglob("*") if one.suffix in (".jpg", ".png")]) == 1
+    back = list(form.read(tmp_path / "out", SCHEMA) or ())
+    assert [[SCHEMA.names[i] for i in one.labels.class_id] for one in back] == [["product"], []]
+
+
+@pytest.mark.parametrize("product", ["=HYPERLINK(0)", "'=x", "@a", "\U0001f9c3" * 90])
+def test_products_of_any_name_are_written_and_read_back(tmp_path: Path, product: str) -> None:
+    photo(tmp_path / "photos" / "pack.png", noise(30, 20))
+    labels = Labels.of([SCHEMA.class_id("wine")], [[0, 0, 20, 30]], kind=Kind.TAG, attributes={"product": [product]})
+    form = Folders(pictures=pictures(tmp_path / "photos"))
+    form.export([record("pack.png", labels, (30, 20))], SCHEMA, tmp_path / "out")
+    with (tmp_path / "out" / "labels.csv").open(encoding="utf-8", newline="") as file:
+        (written,) = csv.DictReader(file)
+    assert not written["product"].startswith(("=", "@"))
+    assert (tmp_path / "out" / written["file"]).is_file()
+    (back,) = form.read(tmp_path / "out", SCHEMA) or ()
+    assert back.labels.attributes["product"].tolist() == [product]
+
+
 def test_damage_of_what_was_written_is_told(labelled: tuple[Path, list[Record]], tmp_path: Path) -> None:
     source, records = labelled
     form = Folders(pictures=pictures(source))
@@ -200,7 +225,23 @@ def test_nothing_is_written_without_pictures(labelled: tuple[Path, list[Record]]
 
 @pytest.mark.parametrize(
     ("name", "folder"),
-    [("a/b", "a_b"), ("..", "_"), ("", "_"), (" x. ", "x"), ("CON:1", "CON_1"), ("é 1 l", "é 1 l"), ("x" * 200, "x" * 80)],
+    [
+        ("a/b", "a_b"),
+        ("..", "_"),
+        ("", "_"),
+        (" x. ", "x"),
+        ("CON:1", "CON_1"),
+        ("é 1 l", "é 1 l"),
+        ("x" * 200, "x" * 80),
+        ("\U0001f9c3" * 90, "\U0001f9c3" * 50),
+        ("a" + "é" * 150, "a" + "é" * 79),
+        ("CON", "_CON"),
+        ("nul.txt", "_nul.txt"),
+        ("Com1 .x", "_Com1 .x"),
+        ("Contact", "Contact"),
+        ("lpt10", "lpt10"),
+        ("\ud800", "_"),
+    ],
 )
 def test_names_of_products_are_safe_folders(name: str, folder: str) -> None:
     assert safe(name) == folder

@@ -76,6 +76,8 @@ def test_amounts_are_read(text: str, money: Money) -> None:
         "1,2,3",
         "½",
         "٣",
+        "9" * 400,
+        f"{'9' * 400},99",
     ],
 )
 def test_what_is_no_single_amount_is_not_guessed(text: str) -> None:

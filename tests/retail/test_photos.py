@@ -106,6 +106,28 @@ def test_a_table_of_photos_stands_above_paths_and_exif(shop: Path) -> None:
     assert by_table.catalogue.file == "catalogue.csv"
 
 
+@pytest.mark.parametrize("where", ["photos.csv", "tables/list.csv", "mill/tables/list.csv"])
+def test_a_table_elsewhere_finds_the_photos_of_the_source(shop: Path, where: str) -> None:
+    photo(shop / "mill" / "C3.jpg")
+    rows = [
+        ["mill/A1_2024-05-02.jpg", "2024.05.31"],  # beside the table
+        ["C3.jpg", "2024-06-01"],  # in the source
+        ["station/B2.jpg", ""],  # there, but not in the source
+        ["gone.jpg", ""],
+    ]
+    first = rows[0][0] if where == "photos.csv" else "A1_2024-05-02.jpg"
+    path = table(shop / where, [[first, rows[0][1]], *rows[1:]], ("image", "date"))
+    loader, items = loaded(shop / "mill", photos=str(path), exemplars=None, catalogue=None, planogram=None)
+    assert {one.uri: loader.load(one).context["date"] for one in items if one.kind == "photo"} == {
+        "A1_2024-05-02.jpg": "2024-05-31",
+        "C3.jpg": "2024-06-01",
+    }
+    wrong = [one for one in items if one.kind == "row"]
+    assert [one.index for one in wrong] == [4, 5]
+    with pytest.raises(BadItem, match="lies outside the source" if where == "photos.csv" else "is not there"):
+        loader.load(wrong[0])
+
+
 def test_the_rows_of_a_catalogue_are_items_of_the_view_product(shop: Path) -> None:
     photo(shop / "packs" / "2b.jpg")
     rows = [row(1, image="packs/1.jpg"), row(2, image="packs/2.jpg;packs/2b.jpg"), row(3, image="packs/1.jpg"), row(4, price="?")]
@@ -177,6 +199,37 @@ def test_a_reference_leads_nowhere_else(shop: Path, name: str) -> None:
     outside = photo(shop.parent / "secret.jpg")
     loader, _ = loaded(shop)
     assert loader.reference({"exemplar": name.replace("/secret", str(outside)) if name[0] == "/" else name}) is None
+
+
+@pytest.mark.parametrize("name", ["loop.jpg", f"{'x' * 300}.jpg", "a\0b.jpg"])
+def test_a_name_that_can_be_no_file_is_no_reference(shop: Path, name: str) -> None:
+    (shop / "loop.jpg").symlink_to("loop.jpg")
+    loader, items = loaded(shop)
+    assert "loop.jpg" not in uris(items)
+    assert loader.reference({"exemplar": name}) is None
+    with pytest.raises(ConfigError, match="exemplars="):
+        loaded(shop, exemplars=name)
+
+
+def test_a_linked_folder_of_exemplars_is_followed_and_links_in_it_are_not(shop: Path) -> None:
+    known = (shop / "exemplars").rename(shop.parent / "known")
+    (shop / "exemplars").symlink_to(known)
+    outside = photo(shop.parent / "secret" / "a.jpg")
+    (known / "s9").symlink_to(outside.parent)
+    (known / "s1" / "out.jpg").symlink_to(outside)
+    loader, _ = loaded(shop)
+    for attributes in ({"product": "s1"}, {"exemplar": "s1/a.jpg"}):
+        picture = loader.reference(attributes)
+        assert picture is not None
+        assert np.array_equal(picture.pixels, read_image(known / "s1" / "a.jpg"))
+    assert loader.reference({"product": "s9"}) is None
+    assert loader.reference({"exemplar": "s1/out.jpg"}) is None
+
+
+def test_a_linked_folder_of_exemplars_in_the_source_holds_no_items(shop: Path) -> None:
+    (shop / "exemplars").rename(shop / "known")
+    (shop / "exemplars").symlink_to("known")
+    assert [one for one in uris(loaded(shop)[1]) if one.startswith("known")] == []
 
 
 def test_references_are_found_from_several_threads(shop: Path) -> None:

@@ -90,16 +90,21 @@ def test_each_fault_is_named_and_the_rest_goes_on(tmp_path: Path) -> None:
         ["s", "f", 1],
         ["s", "f", 2, 1, "e", -1],
         ["s", "f", 2, 1, "f", 1],
+        ["S", "F", 2, 1, "g", 1],
+        ["s", "f", 2, 2, "h", 10**19],
+        ["s", "f", "9" * 5000, 1, "i", 1],
     ]
     table(tmp_path / "planogram.csv", rows, COLUMNS)
     found = open_planogram("auto", str(tmp_path))
     assert found.product.tolist() == ["a", "f"]
     said = reasons(found.problems)
-    assert sorted(said) == [3, 4, 5, 6, 7, 8]
+    assert sorted(said) == [3, 4, 5, 6, 7, 8, 10, 11, 12]
     assert "names no product" in said[3]
     assert said[4].startswith("shelf: 'top' is no number")
     assert said[5].startswith("facings: '0'")
     assert "taken by row 2" in said[6]
+    assert "taken by row 9" in said[10], "in any case of letters"
+    assert said[11].startswith("facings: '10000000000000000000' is no number")
 
 
 def test_parquet_is_read(tmp_path: Path) -> None:
@@ -154,10 +159,14 @@ def test_broken_records_of_a_psa_file_are_named(tmp_path: Path) -> None:
         position("1", 0),
         "Position,2",
         record("Position"),
+        position("3", 0, 1e30),
+        position("4", 0, 10**19),
+        position("5" * 200_000, 0),
+        position("6", 1),
     )
     found = open_planogram("auto", str(tmp_path))
-    assert found.product.tolist() == ["1"]
-    assert sorted(reasons(found.problems)) == [6, 9, 10]
+    assert found.product.tolist() == ["1", "6"]
+    assert sorted(reasons(found.problems)) == [6, 9, 10, 11, 12, 13]
 
 
 @pytest.mark.parametrize(

@@ -131,10 +131,19 @@ def test_labels_of_a_shelf_and_of_a_photo_of_one_product_fit(schema):
     schema.check(Labels.of(tags, np.tile([0.0, 0, 10, 10], (4, 1)), kind=Kind.TAG), (10, 10))
 
 
+@pytest.mark.parametrize(
+    ("settings", "taxonomy"), [((), "auto"), (("model.taxonomy=gpc.xml",), "gpc.xml"), (("model=facings",), None)]
+)
+def test_rules_understand_categories_by_the_taxonomy_of_the_model(settings, taxonomy):
+    rules = hyla.compose("retail", *settings, source="photos").rules
+    assert [rules[name]["taxonomy"] for name in ("restricted_goods", "brand_category")] == [taxonomy, taxonomy]
+    assert rules["brand_category"]["source"] == "photos"
+
+
 def test_packshots_have_the_same_classes_and_rules(run):
     photos = hyla.compose("packshots", source=".")
     assert photos.schema == run.schema
     assert list(photos.rules) == list(run.rules)
     assert photos.default == "review"
     assert photos.loader != run.loader
-    assert photos.model != run.model
+    assert photos.model == run.model  # which tells the two apart by the view of the photo

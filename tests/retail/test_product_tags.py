@@ -126,6 +126,35 @@ def test_another_product_has_other_facts(tmp_path: Path) -> None:
     assert [r["attributes"]["price"] for r in rows] == [1.99, 1.99, None], "the price is on the shelf, whatever stands above it"
 
 
+FACTS = [("SKU1", "04006381333931", "Orange juice", "Sonnig")]
+
+
+@pytest.mark.parametrize(
+    ("product", "facts"), [("SKU1", FACTS), ("NEW", [("NEW", None, None, None)]), (None, [(None, None, None, None)])]
+)
+def test_a_reviewed_photo_of_one_product_keeps_its_facts(tmp_path: Path, product: str | None, facts: list[Any]) -> None:
+    """Tags of colour and packaging lie in the same place, and name no product."""
+    pack = photo("SKU1", [("orange", 0.9), ("can", 0.6)])
+    labels = pack.labels[[0, 1]]
+    labels.attributes["product"][0] = product
+    with project(tmp_path / "project", [pack]) as made:
+        say(made, pack, "edit", labels=labels)
+        rows = export(tmp_path, *made.records(), pictures=pictures(made))
+    assert [(r["product"], r["gtin"], r["name"], r["brand"]) for r in rows] == facts
+    assert [tag["tag"] for tag in rows[0]["tags"]] == ["orange"]
+
+
+def test_a_facing_that_was_moved_and_named_anew_has_other_facts(tmp_path: Path) -> None:
+    bay = shelf([("SKU1", 1), ("SKU2", 1), ("SKU1", 2)])
+    labels = bay.labels[[0, 1, 2]]
+    labels.box[:2] += 3
+    labels.attributes["product"][0] = "NEW"
+    with project(tmp_path / "project", [bay]) as made:
+        say(made, bay, "edit", labels=labels)
+        rows = export(tmp_path, *made.records(), pictures=pictures(made))
+    assert [(r["product"], r["gtin"]) for r in rows] == [("NEW", None), ("SKU2", "00012345678905"), FACTS[0][:2]]
+
+
 @pytest.mark.parametrize(("source", "word", "who"), [("human:ann", "human", "ann"), ("truth:survey", "truth", "survey")])
 def test_labels_of_a_person_are_verified_without_a_project(tmp_path: Path, source: str, word: str, who: str) -> None:
     (row,) = export(tmp_path, shelf([("SKU1", 1)], source=source))
@@ -220,6 +249,23 @@ def test_what_is_no_table_of_products_is_refused(tmp_path: Path) -> None:
     pq.write_table(rows, tmp_path / "product_tags.parquet")
     with pytest.raises(FormatError, match="no column uri"):
         list(ProductTags().read(tmp_path, SCHEMA) or ())
+
+
+ODD: list[Any] = [5, "x", [1], [{"x": 1}], {"x": [1]}, [{"tag": [1], "probability": 1, "verified": True}], 10**400, -1, True]
+
+
+@pytest.mark.parametrize("column", table(SCHEMA).names)
+@pytest.mark.parametrize("value", ODD, ids=lambda value: repr(value)[:24])
+def test_rows_of_json_that_hold_something_else_are_refused(tmp_path: Path, column: str, value: Any) -> None:
+    export(tmp_path, photo("SKU1", [("orange", 0.5)]), kind=".jsonl")
+    path = tmp_path / "product_tags.jsonl"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), column: value}), encoding="utf-8")
+    try:
+        (found,) = ProductTags("product_tags.jsonl").read(tmp_path, SCHEMA) or ()
+    except FormatError:
+        return
+    SCHEMA.check(found.labels, SIZE)
+    assert column not in ("tags", "box", "image", "attributes"), "none of the values fits those"
 
 
 def test_it_is_offered() -> None:

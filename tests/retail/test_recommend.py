@@ -135,6 +135,36 @@ def test_from_the_command_line(
     assert "hyla export DIR --format item_features" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--k", "0"], "--k 0"),
+        (["--k", "-1"], "--k -1"),
+        (["--trust", "7"], "trust=7.0"),
+        (["--trust", "nan", "--basis", "popular"], "trust=nan"),
+    ],
+)
+def test_numbers_that_make_no_list_are_refused(
+    tmp_path: Path, orders: Path, exported: dict[str, Path], capsys: pytest.CaptureFixture[str], words: list[str], why: str
+) -> None:
+    to = tmp_path / "lists"
+    assert main([str(exported["machine"]), "--orders", str(orders), "--to", str(to), *words]) == 2
+    assert why in capsys.readouterr().err
+    assert not to.exists()
+
+
+@pytest.mark.parametrize("column", ["gtin", "class", "verified", "verified_tags"])
+def test_a_table_of_something_else_is_no_table_of_products(tmp_path: Path, exported: dict[str, Path], column: str) -> None:
+    table = pq.read_table(exported["machine"] / "items.parquet")
+    pq.write_table(table.drop_columns([column]), tmp_path / "items.parquet")
+    with pytest.raises(ConfigError, match=f"holds no products.*{column}"):
+        read_items(tmp_path)
+    odd = pa.array([{"x": n} for n in range(table.num_rows)])
+    pq.write_table(table.drop_columns([column]).append_column(column, odd), tmp_path / "items.parquet")
+    with pytest.raises(ConfigError, match="holds no products"):
+        read_items(tmp_path)
+
+
 @pytest.mark.parametrize("method", ["bm25", "cosine", "als"])
 def test_what_is_bought_together(method: str) -> None:
     """Two kinds of shoppers: of those who buy tea, most buy biscuits; nobody buys soap with it."""

@@ -19,12 +19,10 @@ from hyla.types import Flag, Item, Kind, Labels, Record, Severity, Verdict
 CONF = resources.files("hyla_retail") / "conf"
 SCHEMA = Schema.from_config(yaml.safe_load((CONF / "preset" / "retail.yaml").read_text(encoding="utf-8"))["schema"])
 RULES = yaml.safe_load((CONF / "rules" / "retail.yaml").read_text(encoding="utf-8"))
-RULES["planogram"] |= {
-    "planogram": None,
-    "catalogue": None,
-    "columns": None,
-    "source": "",
-}  # in a run they are those of the loader
+# In a run they are those of the loader and of the model.
+RULES["planogram"] |= {"planogram": None, "catalogue": None, "columns": None, "source": ""}
+for one in ("restricted_goods", "brand_category"):
+    RULES[one] |= {"taxonomy": None, "source": ""}
 nan = float("nan")
 GOOD, BAD, SHOP = "05449000000996", "05449000000990", "02012345678903"
 
@@ -73,12 +71,9 @@ def found(flags):
         ("label_offset", "label_offset", "label_offset", ["juice"] * 3, [0.5, 0.51, nan], (1,)),
         ("duplicate_image", "duplicate_image", "duplicate", ["juice"] * 4, [4, 5, 0, nan], (0, 2)),
         ("unknown_product", "looks_new", "novelty", ["juice"] * 3, [0.95, 0.94, nan], (0,)),
-        ("unknown_product", "unlike_its_product", "exemplar", ["juice"] * 3, [0.6, 0.59, nan], (1,)),
-        ("unknown_product", "unlike_its_product", "text", ["juice", "gap"], [0.1, 0.1], (0,)),
         ("out_of_stock", "out_of_stock", "gap_ratio", ["gap", "gap", "gap", "juice"], [1.5, 1.51, nan, 9], (1,)),
         ("small_or_cut", "blurred", "sharpness", ["juice", "juice", "juice", "gap"], [99, 100, nan, 1], (0,)),
         ("small_or_cut", "cut", "cut", ["juice", "juice", "juice", "gap"], [1, 0, nan, 1], (0,)),
-        ("restricted_goods", "restricted_goods", "restricted", ["juice"] * 3, [1, 0, nan], (0,)),
     ],
 )
 def test_a_rule_flags_what_is_beyond_its_limit(name, reason, column, classes, values, rows):
@@ -92,7 +87,7 @@ def test_a_rule_flags_what_is_beyond_its_limit(name, reason, column, classes, va
 def test_a_rule_is_silent_on_a_good_label_and_on_one_of_which_nothing_is_known(name):
     sure = {
         **dict.fromkeys(("barcode", "text", "exemplar", "price_label", "label_text"), 0.99),
-        **dict.fromkeys(("conflict", "category_conflict", "size_conflict", "bad_digit", "restricted_prefix", "restricted"), 0.0),
+        **dict.fromkeys(("conflict", "category_conflict", "size_conflict", "bad_digit", "restricted_prefix"), 0.0),
         **dict.fromkeys(("cut", "overlap", "price_diff", "label_offset", "segment_conflict"), 0.0),
         **{"margin": 0.9, "novelty": 0.1, "duplicate": 30.0, "sharpness": 900.0, "gap_ratio": 1.0, "depth": 2.0},
     }
@@ -117,6 +112,19 @@ def test_restricted_goods_are_always_for_a_person(name):
     assert name in flag.message
 
 
+@pytest.mark.parametrize(("barcode", "conflict", "torn"), [(0.98, 1, True), (0.98, 0, False), (0, 0, True), (nan, 1, False)])
+def test_a_barcode_against_the_rest_is_for_a_person_whichever_wins(barcode, conflict, torn):
+    labels = boxes("juice", "gap", evidence={"barcode": [barcode] * 2, "conflict": [conflict] * 2}, product=["a", None])
+    assert found(rule("gtin_mismatch").check(item(), labels)) == ({"gtin_mismatch": (0,)} if torn else {})
+
+
+def test_names_of_which_no_source_is_sure_are_to_review_and_no_name_is_none():
+    seen = {"exemplar": [0.6, 0.59, nan, 0.1, 0.1], "text": [nan, 0.2, nan, 0.7, nan], "tags": [nan, 0.9, nan, nan, 0.9]}
+    labels = boxes(*["juice"] * 5, evidence=seen, product=["a", "b", "c", "d", None])
+    (flag,) = rule("unknown_product").check(item(), labels)
+    assert (flag.reason, flag.rows, flag.severity) == ("unlike_its_product", (1,), Severity.REVIEW)
+
+
 def test_claims_and_restricted_words_of_a_category_are_for_a_person():
     tags = boxes("organic", "red", "juice", kind=Kind.TAG, category=[None, None, "Shop > Wein > Rot"])
     assert found(rule("restricted_goods").check(item(), tags)) == {"restricted_goods": (0, 2)}
@@ -129,6 +137,16 @@ def test_a_class_and_a_category_in_different_branches_are_for_a_person():
     paths = ["Food > Dairy", "Drinks > Juice", "Drinks", "Shelf 7", "Toys", "Toys", None]
     labels = boxes("juice", "juice", "juice", "juice", "juice", "unknown_product", "juice", category=paths)
     assert found(rule("brand_category").check(item(), labels)) == {"levels_conflict": (0, 4)}
+
+
+def test_categories_are_understood_by_the_taxonomy_of_the_model(tmp_path):
+    (tmp_path / "taxonomy.csv").write_text("code,name,parent\n1,Wine,\n17,Cellar,Wine\n", encoding="utf-8")
+    known = {"taxonomy": "auto", "source": str(tmp_path)}
+    labels = boxes("juice", "wine", category=["17", "17"])
+    for name, flags in (("restricted_goods", {"restricted_goods": (0, 1)}), ("brand_category", {"levels_conflict": (0,)})):
+        assert found(rule(name, **known).check(item(), labels)) == flags
+    with pytest.raises(ConfigError, match="is not there"):
+        rule("brand_category", **known | {"taxonomy": "gone.csv"})
 
 
 def test_numbers_with_wrong_check_digits_and_those_of_one_shop_are_told_from_their_digits():
@@ -168,6 +186,23 @@ def test_facings_of_one_product_share_their_price_label():
     offset = {"label_offset": [0.1, 1.1, 2.1, 1.2, 0.9]}
     labels = boxes(*["juice"] * 5, evidence=offset, product=["a", "a", "a", "b", None], shelf=[1, 1, 2, 1, 1])
     assert found(rule("label_offset").check(item(), labels)) == {"label_offset": (2, 3, 4)}
+
+
+@pytest.mark.parametrize(
+    ("left", "products", "position", "rows"),
+    [
+        ([0, 100, 900], ["a", "a", "a"], None, (2,)),  # far from the others
+        ([0, 100, 900], ["a", "a", "a"], [1, 2, 3], (2,)),
+        ([0, 100, 200], ["a", "a", "a"], [1, 2, 3], ()),
+        ([0, 170, 340], ["a", "a", "a"], [1, 2, 3], ()),  # less than a width between them
+        ([0, 100, 95], ["a", "a", "b"], [1, 3, 2], (1, 2)),  # another product between them
+    ],
+)
+def test_only_facings_side_by_side_share_their_price_label(left, products, position, rows):
+    box = [[x, 0, x + 90, 200] for x in left]
+    known = {} if position is None else {"position": position}
+    labels = boxes(*["juice"] * 3, box=box, evidence={"label_offset": [0, 1.1, 9]}, product=products, shelf=[1] * 3, **known)
+    assert found(rule("label_offset").check(item(), labels)) == ({"label_offset": rows} if rows else {})
 
 
 def test_an_unknown_product_is_for_a_person_and_not_said_to_be_unlike():

@@ -95,6 +95,31 @@ def test_the_fixture_of_the_photo_says_which_part_counts(folder):
     assert "none is that of this photo" in flag.message
 
 
+@pytest.mark.parametrize(
+    ("meta", "reasons"),
+    [
+        ({}, ["missing_product"]),  # nobody knows where it is: it is taken for the only one
+        ({"fixture": "BAY1"}, ["missing_product"]),
+        ({"store": "north", "fixture": "bay1"}, ["missing_product"]),
+        ({"fixture": "IMG_0001"}, ["place_unknown"]),
+        ({"store": "south", "fixture": "bay1"}, ["place_unknown"]),
+    ],
+)
+def test_a_photo_of_another_place_than_the_only_one_gets_a_note(folder, meta, reasons):
+    (folder / "planogram.csv").write_text("store,fixture,sku,facings\nnorth,bay1,A,2\nnorth,bay1,B,2\n", encoding="utf-8")
+    flags = rule(folder).check(Item("a", "x.jpg", kind="photo", meta=meta), shelf(["A", "A"]))
+    assert [flag.reason for flag in flags] == reasons
+    if reasons == ["place_unknown"]:
+        assert flags[0].severity == Severity.NOTE
+        assert all(word in flags[0].message for word in meta.values())
+
+
+def test_a_fixture_of_another_store_gets_a_note(folder):
+    (folder / "planogram.csv").write_text(TWO.replace("north,bay2", "south,bay2"), encoding="utf-8")
+    photo = Item("a", "x.jpg", kind="photo", meta={"store": "north", "fixture": "bay2"})
+    assert [flag.reason for flag in rule(folder).check(photo, shelf(["B", "B"]))] == ["place_unknown"]
+
+
 def test_photos_of_one_product_and_sources_without_a_planogram_are_not_judged(folder):
     assert rule(folder).check(ITEM, shelf(["A"], context={"view": "product"})) == []
     assert rule(folder, None).check(ITEM, shelf(["X"])) == []

@@ -32,6 +32,10 @@ from hyla_retail.sizes import LARGEST, Size, parse, same, without, words
         ("330mlx6", ["6 x 330 ml"]),
         ("6 Flaschen à 0,33 l", ["6 x 330 ml"]),
         ("12 oz", ["340.2 g"]),
+        ("1 LİTRE", ["1 l"]),
+        ("5 lıtre", ["5 l"]),
+        ("1 KİLO", ["1 kg"]),
+        ("10 ſt", ["10 pieces"]),
         ("NET WT 12 OZ (340g)", ["340.2 g"]),
         ("12 fl oz", ["354.9 ml"]),
         ("12 FL. OZ. (355 mL)", ["354.9 ml"]),
@@ -63,6 +67,9 @@ def test_what_packs_say_is_read(text: str, expected: list[str]) -> None:
         "100%",
         "0 g",
         "99999999 g",
+        "2 x 6 x 330 ml",
+        "330 ml x 6 x 2",
+        "2 x 330 ml x 6",
         "",
         "kg",
     ],
@@ -112,8 +119,18 @@ def test_what_is_written_of_a_size_reads_as_that_size(size: Size) -> None:
     (read,) = parse(words(size))
     assert read.unit == size.unit
     assert read.count == size.count
-    assert same(read, size) or abs(read.quantity - size.quantity) <= 0.005
+    assert same(read, size) or abs(read.quantity - size.quantity) <= 0.005 + 1e-9
     assert words(read) == words(size)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.one_of(st.sampled_from(["1", "½", " ", "x", ",", "l", "kg", "İ", "ı", "ſ", "LİTRE", "KİLO", "ſt"]), st.text()))
+)
+def test_no_text_is_too_odd(parts: list[str]) -> None:
+    text = "".join(parts)
+    assert all(one.total > 0 for one in parse(text))
+    assert len(without(text)) == len(text)
 
 
 @settings(deadline=None)

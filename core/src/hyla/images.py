@@ -207,7 +207,10 @@ def _walk(root: Path, prefix: str, extensions: frozenset[str]) -> Iterator[str]:
 
 def _is_own_file(entry: os.DirEntry[str], root: Path) -> bool:
     """Tell whether an entry is a regular file, or a link to one inside the source: never a pipe or a device, which may hang."""
-    return entry.is_file() and (not entry.is_symlink() or Path(entry.path).resolve().is_relative_to(root))
+    try:
+        return entry.is_file() and (not entry.is_symlink() or Path(entry.path).resolve().is_relative_to(root))
+    except (OSError, RuntimeError):  # a link that leads to itself
+        return False
 
 
 def _readable(uri: str) -> str:

@@ -141,7 +141,7 @@ class LoaderChecks(Checks):
             todo = "find the item by its index, not by counting calls"
             demand(same, f"{image.item.id} is another image when items before it are not loaded", todo)
 
-    @check("test_there_is_data")
+    @check("test_images_are_well_formed")
     def test_references_are_pictures_or_nothing(self) -> None:
         """Asked for a picture of what nobody has heard of, or of nothing, the loader gives none, or a picture: on any thread."""
         subject = self.subject()

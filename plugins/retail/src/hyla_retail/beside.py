@@ -20,7 +20,7 @@ def find(setting: str | None, source: str, stem: str, extensions: Sequence[str])
             if it is there, else to the working folder; None for none.
         source: of the run: a folder, or a file, beside which is looked.
         stem: the name without extension that `auto` looks for; several with | between them, of which the first found is taken.
-        extensions: that `auto` looks for, with the dot, the first found is taken; empty for a folder.
+        extensions: that `auto` looks for, with the dot, the first found is taken; empty for a folder, which may be a link.
 
     Raises:
         ConfigError: if what the setting names is not there.
@@ -31,11 +31,14 @@ def find(setting: str | None, source: str, stem: str, extensions: Sequence[str])
     if setting == AUTO:
         return _named(root, stem, extensions) if root is not None else None
     path = Path(setting).expanduser()
-    for one in (path,) if path.is_absolute() or root is None else (root / path, path):
-        if one.is_file() if extensions else one.is_dir():
-            return one.resolve()
     kind = stem.split("|")[0]
-    where = "is not there" if not path.exists() else "is no file" if extensions else "is no folder"
+    try:
+        for one in (path,) if path.is_absolute() or root is None else (root / path, path):
+            if one.is_file() if extensions else one.is_dir():
+                return one.resolve()
+        where = "is not there" if not path.exists() else "is no file" if extensions else "is no folder"
+    except (OSError, ValueError) as error:  # a name that no file can have
+        where = f"can't be looked for: {error}"
     raise ConfigError(f"{kind}={setting} {where}", f"give a path, {kind}=auto to look beside the photos, or {kind}=null")
 
 
@@ -62,5 +65,7 @@ def _named(root: Path, stem: str, extensions: Sequence[str]) -> Path | None:
         there = sorted(
             (entry.name for entry in entries if entry.name.lower() in wanted), key=lambda name: (wanted.index(name.lower()), name)
         )
-    paths = (root / name for name in there)
-    return next((path for path in paths if (path.is_file() if extensions else path.is_dir())), None)
+    for path in (root / name for name in there):
+        if path.is_file() if extensions else path.is_dir():
+            return path if extensions else path.resolve()  # of a linked folder, that which it leads to
+    return None

@@ -119,7 +119,7 @@ def open_catalogue(catalogue: str | None, source: str, columns: Mapping[str, str
     Raises:
         ConfigError: if a file that is named is not there, can't be read, or has no column of GTINs, SKUs or names.
     """
-    named = tuple(sorted((role, name) for role, name in (columns or {}).items() if name))
+    named = tuple(sorted((str(role), str(name)) for role, name in (columns or {}).items() if name))
     itself = beside.table(source)
     if catalogue == beside.AUTO and itself is not None and (own := _cached(itself, named)) is not None:
         return own

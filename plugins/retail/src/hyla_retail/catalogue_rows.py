@@ -21,6 +21,7 @@ from hyla_retail.sheets import Problem, Sheet
 _LEVELS = re.compile(r"\s*(?:>|›|»|→|\||/|\\)\s*")
 _SCIENTIFIC = re.compile(r"(\d(?:[.,]\d+)?)e\+?\d{1,2}", re.IGNORECASE)
 _LOST_ZEROS = {7: 8, 9: 14, 10: 14, 11: 14}  # lengths that no GTIN has: what a spreadsheet leaves of one that begins with zeros
+_AROUND = "=\"' \u00a0"
 _WORDS = {"sku": "SKU", "gtin": "GTIN", "name": "name"}
 
 
@@ -85,16 +86,20 @@ class Rows:
         """Return the GTIN of each row: of several columns (EAN, UPC) the first that is right."""
         places = self.found.get("gtin", [])
         found: list[str] = []
+        wrong: dict[int, str] = {}
         mended = 0
         for at, cells in enumerate(self.rows):
             texts = [text for place in places if (text := cells[place].strip())]
-            number = next(filter(None, map(gtin.normalise, texts)), "")
-            if texts and not number:
-                number, reason = _mended(texts[0])
-                mended += bool(number)
-                if reason:
-                    self._problem(at, "gtin", reason)
-            found.append(number)
+            found.append(next(filter(None, map(gtin.normalise, texts)), ""))
+            if texts and not found[-1]:
+                wrong[at] = texts[0]
+        short = [whole for text in wrong.values() if len(whole := _whole(text)) in _LOST_ZEROS and whole.isdecimal()]
+        zeros = 2 * sum(bool(_with_zeros(whole)) for whole in short) > len(short)
+        for at, text in wrong.items():
+            found[at], reason = _mended(text, zeros)
+            mended += bool(found[at])
+            if reason:
+                self._problem(at, "gtin", reason)
         if mended:
             self.notes.append(f"{mended:,} GTIN{'' if mended == 1 else 's'} mended that a spreadsheet had changed")
         return found
@@ -138,6 +143,9 @@ class Rows:
             found = parse(text)
             if not found.amount > 0:
                 self._problem(at, "price", f"{picture_cells.quoted(text)} is no price: this product goes without")
+                continue
+            if found.per not in ("", "piece"):
+                self._problem(at, "price", f"{picture_cells.quoted(text)} is a price per {found.per}: this product goes without")
                 continue
             prices[at] = found.amount / found.pieces
             currencies[at] = currencies[at] or found.currency or header
@@ -190,10 +198,22 @@ class Rows:
         return found
 
 
-def _mended(text: str) -> tuple[str, str]:
-    """Return the 14 digits of a GTIN that a spreadsheet changed, or empty and why it is none."""
-    bare = text.strip("=\"' \u00a0")
-    whole = re.sub(r"[.,]0+$", "", bare)
+def _whole(text: str) -> str:
+    """Return a cell without what a spreadsheet puts around a number: ="..", '.. and .0 at its end."""
+    return re.sub(r"[.,]0+$", "", text.strip(_AROUND))
+
+
+def _with_zeros(whole: str) -> str:
+    return gtin.normalise(whole.zfill(_LOST_ZEROS[len(whole)]))
+
+
+def _mended(text: str, zeros: bool) -> tuple[str, str]:
+    """Return the 14 digits of a GTIN that a spreadsheet changed, or empty and why it is none.
+
+    Zeros before a number are put back if `zeros`: of numbers that are no GTINs one in ten gets a right check digit by chance, so
+    most of a column must.
+    """
+    bare, whole = text.strip(_AROUND), _whole(text)
     quoted = picture_cells.quoted(text)
     if (short := _SCIENTIFIC.fullmatch(bare)) is not None:
         try:
@@ -209,7 +229,7 @@ def _mended(text: str) -> tuple[str, str]:
         return "", f"{quoted} is no GTIN"
     if len(whole) in gtin.LENGTHS:
         return "", f"GTIN {whole} ends in {whole[-1]}, its check digit is {gtin.check_digit(whole[:-1])}: taken for none"
-    found = gtin.normalise(whole.zfill(_LOST_ZEROS[len(whole)])) if len(whole) in _LOST_ZEROS else ""
+    found = _with_zeros(whole) if zeros and len(whole) in _LOST_ZEROS else ""
     return found, "" if found else f"{quoted} is no GTIN: it has {len(whole)} digits"
 
 

@@ -9,13 +9,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyla.schema import Schema
+from hyla_retail import beside
 
 if TYPE_CHECKING:
     from hyla_retail.taxonomy import Taxonomy
 
+TREES = (".xml", ".json", ".txt", ".csv", ".tsv")  # of a taxonomy that lies beside photos
 ROOT, UNKNOWN = "product", "unknown_product"
 RESTRICTED = ("alcohol", "tobacco", "medicine", "baby_food", "weapon")
 VAGUE = ("household",)  # says so little that any other word of the path counts for more
@@ -206,6 +210,32 @@ class Categories:
         if len(code) == 8 and not code.startswith("1000"):
             return next((i for n in (6, 4, 2) if (i := self.by_code(code[:n].ljust(8, "0"), "gpc")) >= 0), -1)
         return -1
+
+
+def open_categories(schema: Schema, taxonomy: str | None, source: str) -> Categories:
+    """Return the categories of a schema with the taxonomy that a setting names; its file is read once, and again when it changed.
+
+    Args:
+        schema: see `Categories`.
+        taxonomy: `auto` for taxonomy.* in the source; a path, relative to the source if it is there, else to the working folder;
+            None for none.
+        source: of the run.
+
+    Raises:
+        ConfigError: for a taxonomy that is named and not there, or can't be read; see `hyla_retail.taxonomy.read`.
+    """
+    path = beside.find(taxonomy, source, "taxonomy", TREES)
+    if path is None:
+        return Categories(schema)
+    about = path.stat()
+    return Categories(schema, _read(path, (about.st_mtime_ns, about.st_size)))
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, _state: tuple[int, int]) -> Taxonomy:
+    from hyla_retail.taxonomy import read  # which takes `words` from here
+
+    return read(path)
 
 
 def words(text: str) -> str:

@@ -10,7 +10,7 @@ from hyla.hooks import hookimpl
 from hyla.rules import evidence
 from hyla.schema import Schema
 from hyla.types import Bools, Flag, Item, Labels
-from hyla_retail.categories import RESTRICTED, Categories
+from hyla_retail.categories import RESTRICTED, open_categories
 from hyla_retail.rules import RetailRule, holds, naming, words, worst
 
 
@@ -22,19 +22,30 @@ class RestrictedGoods(RetailRule):
 
     Args:
         classes: restricted ones, with all below them.
+        taxonomy: a file that says more of categories, `auto` or None, as the model has it.
+        source: of the run.
+
+    Raises:
+        ConfigError: for a class that the schema has not, and a taxonomy that is named and can't be read.
     """
 
     def __init__(
-        self, schema: Schema, name: str, classes: Sequence[str] = (*RESTRICTED, "claim"), severity: str = "human"
+        self,
+        schema: Schema,
+        name: str,
+        classes: Sequence[str] = (*RESTRICTED, "claim"),
+        taxonomy: str | None = None,
+        source: str = "",
+        severity: str = "human",
     ) -> None:
         super().__init__(schema, name, severity)
         self.classes = self.chosen(classes)
-        self._categories = Categories(schema)
+        self._categories = open_categories(schema, taxonomy, source)
 
     @hookimpl
     def check(self, item: Item, labels: Labels) -> list[Flag]:
         """Return a flag with the rows, naming the classes."""
-        found = self.classes[labels.class_id] | holds(labels, "restricted") | self._said(labels)
+        found = self.classes[labels.class_id] | self._said(labels)
         named = sorted({self.schema.names[i] for i in labels.class_id[found & self.classes[labels.class_id]].tolist()})
         kinds = ", ".join(named) or "by their category"
         return self.flags(
@@ -48,11 +59,19 @@ class RestrictedGoods(RetailRule):
 
 
 class BrandCategory(RetailRule):
-    """Send products to a person whose class is not where the catalogue has product or brand, or contradicts its category."""
+    """Send products to a person whose class is not where the catalogue has product or brand, or contradicts its category.
 
-    def __init__(self, schema: Schema, name: str, severity: str = "human") -> None:
+    Args:
+        taxonomy: a file that says more of categories, `auto` or None, as the model has it.
+        source: of the run.
+
+    Raises:
+        ConfigError: for a taxonomy that is named and can't be read.
+    """
+
+    def __init__(self, schema: Schema, name: str, taxonomy: str | None = None, source: str = "", severity: str = "human") -> None:
         super().__init__(schema, name, severity)
-        self._categories = Categories(schema)
+        self._categories = open_categories(schema, taxonomy, source)
 
     @hookimpl
     def check(self, item: Item, labels: Labels) -> list[Flag]:

@@ -43,9 +43,9 @@ _WORDS = {
         "class type coarseclassname"
     ),
     "price": (
-        "price unitprice listprice regularprice retailprice salesprice sellingprice currentprice variantprice shelfprice "
+        "price listprice regularprice retailprice salesprice sellingprice currentprice variantprice shelfprice "
         "preis verkaufspreis vk vkpreis bruttopreis prix prixttc prixdevente precio pvp prezzo prijs verkoopprijs preco "
-        "pris cena amount msrp rrp uvp"
+        "pris cena amount msrp rrp uvp unitprice"
     ),
     "currency": "currency currencycode waehrung wahrung devise monnaie moneda divisa valuta moeda waluta",
     "size": (
@@ -123,9 +123,10 @@ def guess(columns: Sequence[str], roles: Sequence[str], given: Mapping[str, str]
     """
     names = [bare(name) for name in columns]
     found: dict[str, list[int]] = {}
-    for role, column in (given or {}).items():
+    for role, named in (given or {}).items():
         if role not in roles:
-            raise ConfigError(f"columns.{role} is no column that is looked for", did_you_mean(role, roles), roles)
+            raise ConfigError(f"columns.{role} is no column that is looked for", did_you_mean(str(role), roles), roles)
+        column = str(named)  # YAML reads the column 2024 as a number
         at = next((n for n, name in enumerate(columns) if column in (name, name.strip())), None)
         at = names.index(bare(column)) if at is None and bare(column) in names else at
         if at is None:

@@ -7,7 +7,6 @@ of a fixture is the share of the planned facings that stand in place: sum of min
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -27,6 +26,7 @@ from hyla_retail import seen
 from hyla_retail.catalogue import Catalogue
 from hyla_retail.counts import Place, Shelf, count, proved
 from hyla_retail.planogram import Planogram, open_planogram
+from hyla_retail.shelf_order import out_of_order
 from hyla_retail.shop import LOADER, catalogue_of, source_of, told
 from hyla_retail.table_files import write_table
 
@@ -178,7 +178,8 @@ def compare(plan: Planogram, catalogue: Catalogue, found: Mapping[Place, Shelf])
     numbers = {int(row): at for at, row in enumerate(plan.row)}
     for place, shelf in found.items():
         mine = plan.of(place.store, place.fixture)
-        if not len(mine) or any(len(set(names) - {""}) > 1 for names in (mine.store, mine.fixture)):  # nobody knows which it is
+        several = any(len(_folded(names) - {""}) > 1 for names in (mine.store, mine.fixture))
+        if not len(mine) or several:  # nobody knows which it is
             report.unplanned.append(_name(place))
             continue
         met[[numbers[int(row)] for row in mine.row]] = True
@@ -188,7 +189,8 @@ def compare(plan: Planogram, catalogue: Catalogue, found: Mapping[Place, Shelf])
             line.name = str(catalogue.name[at]) if at >= 0 else str(shelf.facts.get(line.product, {}).get("name") or "")
         report.compared.append(Compared(place, lines, _figures(lines, unnamed), shelf.photos))
     rest = plan[~met]
-    report.unseen = sorted({" · ".join(p for p in (s, f) if p) or "-" for s, f in zip(rest.store, rest.fixture, strict=True)})
+    names = [" · ".join(p for p in (s, f) if p) or "-" for s, f in zip(rest.store, rest.fixture, strict=True)]
+    report.unseen = sorted({name.casefold(): name for name in reversed(names)}.values())
     return report
 
 
@@ -221,11 +223,14 @@ def _lines(plan: Planogram, keys: Sequence[str], shelf: Shelf) -> tuple[list[Lin
     planned: dict[tuple[str, int | None], list[tuple[int, int]]] = defaultdict(list)
     for key, on, position, facings in zip(keys, plan.shelf.tolist(), plan.position.tolist(), plan.facings.tolist(), strict=True):
         planned[key, on or None if known else None].append((position, facings))
-    stray = _out_of_order(planned, shelf) if known and shelf.photos == 1 else set()
-    lines, spare = [], Counter({at: n for at, n in seen_at.items() if at not in planned})
-    for (key, on), places in planned.items():
-        wanted, there = sum(n for _, n in places), seen_at[key, on]
-        status, where = RIGHT if there == wanted else FACINGS, on
+    stray = out_of_order(planned, shelf.orders) if known and shelf.photos == 1 else set()
+    lines, spare = [], Counter({at: n for at, n in seen_at.items() if at not in planned or (known and at[1] is None)})
+    anywhere_first = sorted(planned.items(), key=lambda one: one[0][1] is not None)
+    for (key, on), places in anywhere_first:
+        wanted, there, where = sum(n for _, n in places), seen_at[key, on], on
+        if known and on is None:
+            there, where = _anywhere(key, spare)
+        status = RIGHT if there == wanted else FACINGS
         if there and (key, on) in stray:
             status = ORDER
         elif not there:
@@ -239,53 +244,32 @@ def _lines(plan: Planogram, keys: Sequence[str], shelf: Shelf) -> tuple[list[Lin
     ), unnamed
 
 
-def _out_of_order(planned: Mapping[tuple[str, int | None], list[tuple[int, int]]], shelf: Shelf) -> set[tuple[str, int | None]]:
-    """Return the products of each shelf that must move so that the others stand in the planned order: as few as can be."""
-    stray: set[tuple[str, int | None]] = set()
-    for on, facings in shelf.orders.items():
-        middles: dict[str, list[float]] = defaultdict(list)
-        for middle, key in facings:
-            middles[key].append(middle)
-        ranks = {key: float(np.mean([position for position, _ in planned[key, on]])) for key in middles if (key, on) in planned}
-        if any(rank == 0 for rank in ranks.values()):
-            continue
-        order = sorted(ranks, key=lambda key: (float(np.mean(middles[key])), key))
-        stays = _longest_rise([ranks[key] for key in order])
-        stray |= {(key, on) for n, key in enumerate(order) if n not in stays}
-    return stray
+def _anywhere(key: str, spare: Counter[tuple[str, int | None]]) -> tuple[int, int | None]:
+    """Take a product from all shelves on which it is not planned; return its facings, and the shelf that has most of them."""
+    shelves = [on for product, on in spare if product == key]
+    found = {on: spare.pop((key, on)) for on in shelves}
+    return sum(found.values()), min(found, key=lambda on: (-found[on], on or 0), default=None)
 
 
-def _longest_rise(values: Sequence[float]) -> set[int]:
-    """Return the places of a longest increasing subsequence (patience sorting)."""
-    ends: list[float] = []
-    places: list[int] = []
-    before: list[int] = []
-    for n, value in enumerate(values):
-        at = bisect_left(ends, value)
-        before.append(places[at - 1] if at else -1)
-        ends[at:], places[at:] = [value, *ends[at + 1 :]], [n, *places[at + 1 :]]
-    found: set[int] = set()
-    at = places[-1] if places else -1
-    while at >= 0:
-        found.add(at)
-        at = before[at]
-    return found
-
-
-def _figures(lines: Iterable[Line], unnamed: int) -> Figures:
+def _figures(lines: Sequence[Line], unnamed: int) -> Figures:
     total = Figures(unnamed=unnamed)
+    present = {one.product for one in lines if one.seen}
     for one in lines:
         if one.status == EXTRA:
             total.extra += one.seen
             continue
         total.places += 1
         total.planned += one.planned
-        total.present += one.status != MISSING
+        total.present += one.product in present
         total.in_place += one.status in IN_PLACE
         total.right += one.status == RIGHT
         total.placed += min(one.planned, one.seen) if one.status in IN_PLACE else 0
         total.extra += max(one.difference, 0)
     return total
+
+
+def _folded(names: Iterable[str]) -> set[str]:
+    return {name.casefold() for name in names}
 
 
 def _name(place: Place) -> str:

@@ -17,7 +17,7 @@ from hyla.errors import ConfigError
 from hyla.formats import Loss
 from hyla.hooks import Format, hookimpl
 from hyla.schema import Schema
-from hyla.types import Kind, Record
+from hyla.types import Kind, Record, Verdict
 from hyla_retail import seen
 from hyla_retail.catalogue import EMPTY, Catalogue
 from hyla_retail.seen import Seen
@@ -172,14 +172,18 @@ def proved(several: str, name: str) -> str:
 def count(records: Iterable[Seen], schema: Schema, loss: Loss, several: str, catalogue: Catalogue = EMPTY) -> dict[Place, Shelf]:
     """Return what stands at each place, in the order in which the places were first seen.
 
-    Facings are boxes of products in photos that are not of one product. What else there is goes into `loss`, a photo that another
-    one replaces as a whole.
+    Facings are boxes of products in photos that are not of one product. What else there is goes into `loss`; a photo that was
+    rejected, or that another one replaces, as a whole.
     """
     found: dict[Place, Shelf] = {}
     products, gap = seen.products(schema), schema.under("gap")
     for one in records:
         if one.of_image("view") == "product":
             loss.count("product photo")
+            continue
+        if one.record.verdict is Verdict.REJECT:  # it says nothing of the fixture, which another photo may show
+            loss.count("rejected photo")
+            loss.count("wrong label", len(one.dropped))
             continue
         fixture = one.of_image("fixture")
         place = Place(one.of_image("store"), fixture, one.of_image("date"), "" if fixture else one.record.item.uri)

@@ -12,9 +12,9 @@ import numpy as np
 
 from hyla.schema import Schema
 from hyla.types import Bools, Floats, Ints, Labels, Objects
-from hyla_retail import beside, sizes
+from hyla_retail import sizes
 from hyla_retail.catalogue import Catalogue, open_catalogue
-from hyla_retail.categories import Categories
+from hyla_retail.categories import open_categories
 from hyla_retail.money import CODES
 
 APART = " > "
@@ -40,12 +40,9 @@ class Facts:
         columns: Mapping[str, str] | None = None,
         taxonomy: str | None = None,
     ) -> None:
-        from hyla_retail.taxonomy import read
-
         self.schema = schema
         self.catalogue: Catalogue = open_catalogue(catalogue, source, columns)
-        found = beside.find(taxonomy, source, "taxonomy", (".xml", ".json", ".txt", ".csv", ".tsv"))
-        self.categories = Categories(schema, read(found) if found else None)
+        self.categories = open_categories(schema, taxonomy, source)
         self._product = schema.ids.get("product", -1)
 
     @property

@@ -27,7 +27,7 @@ from hyla.images import EXTENSIONS
 from hyla.pictures import Pictures
 from hyla.schema import Schema
 from hyla.types import Image, Item, Kind, Labels, Record
-from hyla_retail import beside
+from hyla_retail import beside, seen, table_files
 from hyla_retail.shop import LOADER, catalogue_of
 from hyla_retail.sorted_pictures import Sorted
 
@@ -35,7 +35,8 @@ FILE = "labels.csv"
 COLUMNS = ("file", "item", "class", "product", "kind", "x0", "y0", "x1", "y1", "score")
 CARRIED = ("score", "attribute.product", "frame", "meta")
 _UNSAFE = re.compile(r'[\x00-\x1f<>:"/\\|?*]+')
-_MOST = 80  # characters of a folder's name
+_DEVICES = re.compile(r"(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])\s*(?:\.|$)", re.IGNORECASE)  # of Windows
+_MOST, _MOST_BYTES = 80, 200  # characters of a folder's name, and bytes of it in UTF-8; file systems take 255
 
 
 class Folders(Format):
@@ -61,7 +62,8 @@ class Folders(Format):
     def export(self, records: Iterable[Record], schema: Schema, out: Path) -> dict[str, int]:
         """Write a picture for each label of a product, and return what is lost: all other labels, and most attributes.
 
-        A photo of one product is copied as it is, what lies in a box is cut out.
+        A photo of one product is copied as it is, what lies in a box is cut out. What a rule or a person called wrong stays
+        behind.
 
         Raises:
             FormatError: if the pictures can't be loaded again, or `out` can't be written.
@@ -74,11 +76,11 @@ class Folders(Format):
             text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
             table = csv.writer(text, lineterminator="\n")
             table.writerow(COLUMNS)
-            for one in records:
-                mine = np.isin(one.labels.class_id, products)
-                for kind in one.labels.kind[~mine]:
+            for found in seen.seen(records, self.pictures):
+                one, mine = found.record, np.isin(found.labels.class_id, products)
+                for kind in (*found.labels.kind[~mine], *found.dropped.kind):
                     loss.count(Kind(int(kind)).word.replace("_", " "))
-                kept = loss.take(replace(one, labels=one.labels[mine]), ("box", "tag"), CARRIED)
+                kept = loss.take(replace(one, labels=found.labels[mine]), ("box", "tag"), CARRIED)
                 listing.write(line(one, FILE))
                 image = self._image(one, loss) if len(kept) else None
                 for row in range(len(kept)):
@@ -86,7 +88,8 @@ class Folders(Format):
                     product = kept.attributes["product"][row] if "product" in kept.attributes else None
                     box = [repr(float(side)) for side in kept.box[row]]
                     about = (Kind(int(kept.kind[row])).word, *box, repr(float(kept.score[row])))
-                    table.writerow((path, one.item.id, schema.names[int(kept.class_id[row])], product or "", *about))
+                    name = schema.names[int(kept.class_id[row])]
+                    table.writerow((path, one.item.id, name, table_files.safe(product or ""), *about))
             text.detach()
         return dict(loss)
 
@@ -151,8 +154,8 @@ class Folders(Format):
                 try:
                     box, score = [float(row[side]) for side in ("x0", "y0", "x1", "y1")], float(row["score"])
                     label = {"class": row["class"], "kind": row["kind"], "box": box, "score": score}
-                    rows[row["item"]].append({**label, "attributes": {"product": row["product"] or None}})
-                except (KeyError, TypeError, ValueError) as error:
+                    rows[row["item"]].append({**label, "attributes": {"product": table_files.plain(row["product"]) or None}})
+                except (KeyError, TypeError, ValueError, AttributeError) as error:
                     raise FormatError(f"{path / FILE} line {n} is damaged: {error}") from error
         for where, one, frame in listed(path / NAME):
             found = record(one.item, rows.pop(one.id, []), schema, where, one.size)
@@ -160,8 +163,10 @@ class Folders(Format):
 
 
 def safe(name: str) -> str:
-    """Return a name as a folder may have it on any system: no separators, no dots at its ends."""
-    return _UNSAFE.sub("_", name).strip(" .")[:_MOST].strip(" .") or "_"
+    """Return a name as a folder may have it on any system: no separators, no dots at its ends, no device, not too long."""
+    text = _UNSAFE.sub("_", name).strip(" .")[:_MOST]
+    text = text.encode("utf-8", "ignore")[:_MOST_BYTES].decode("utf-8", "ignore").strip(" .")
+    return f"_{text}" if not text or _DEVICES.match(text) else text
 
 
 def _lineage(schema: Schema, class_id: int) -> list[str]:

@@ -103,7 +103,7 @@ def number(text: str, decimal: str = "") -> float:
     bare = _THOUSANDS.sub("", text)
     signs = [c for c in bare if c in ".,"]
     if not signs:
-        return float(bare) if bare.isascii() and bare.isdigit() else math.nan
+        return _finite(bare) if bare.isascii() and bare.isdigit() else math.nan
     last = signs[-1]
     if len(set(signs)) == 2:
         point = last if signs.count(last) == 1 else ""
@@ -120,7 +120,13 @@ def number(text: str, decimal: str = "") -> float:
     # Thousands come in threes; in twos in India (1,00,000), but for the last.
     if len(groups) > 1 and (len(groups[-1]) != 3 or any(len(one) not in (2, 3) for one in groups[1:-1])):
         return math.nan
-    return float(f"{''.join(groups)}.{rest or 0}")
+    return _finite(f"{''.join(groups)}.{rest or 0}")
+
+
+def _finite(digits: str) -> float:
+    """Return a number, NaN for one of hundreds of digits, which floats can't hold."""
+    found = float(digits)
+    return found if math.isfinite(found) else math.nan
 
 
 def decimal_of(texts: Iterable[str]) -> str:
@@ -151,7 +157,7 @@ def _plain(told: str) -> Money | None:
     """Return what most cells hold, a number with a point or no sign at all, without further looking; None for all else."""
     whole, point, rest = told.partition(".")
     if whole.isascii() and whole.isdigit() and (not point or (rest.isascii() and rest.isdigit() and len(rest) != 3)):
-        return Money(float(told))
+        return Money(amount) if math.isfinite(amount := float(told)) else NONE
     return None
 
 

@@ -42,6 +42,7 @@ class Photos(Loader):
         exemplars: `auto` for a folder `exemplars` in the source; a path or several; None for none.
         columns: of the catalogue, where their names don't say what they hold: {gtin: "Nr.", name: "Text 2"}.
         photos: a table of photos, which stands above what paths and EXIF say: `auto` for photos.csv in the source; a path; None.
+            Its pictures are looked for beside it, then in the source.
         group: what is judged together by the rules for groups, and loaded by one thread: `gtin` for photos of one product, by the
             number in the name of the file or by the row of the catalogue; `folder`; `source`; or `none`.
         max_pixels: refuse a picture with more, before it is decoded.
@@ -94,7 +95,8 @@ class Photos(Loader):
         folders = [at for one in self._exemplars if (at := self._folder(one, source)) is not None]
         self.references = References(source, folders, self.catalogue)
         shelf = self.view == "shelf"
-        self._photos = read_photo_table((table if shelf and table is not None else None) or self._table(photos, source))
+        of_photos = table if shelf and table is not None else self._table(photos, source)
+        self._photos = read_photo_table(of_photos, self.root)
         self._problems = {}
         self._note(self.catalogue.root, self.catalogue.file, self.catalogue.problems)
         self._note(plan.root, plan.file, plan.problems)

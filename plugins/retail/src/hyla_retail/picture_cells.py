@@ -71,10 +71,17 @@ class Listing:
 
     def _names(self, folder: str) -> dict[str, str]:
         if folder not in self._folders:
-            at = (self.root / folder).resolve()
             try:
-                names = [entry.name for entry in os.scandir(at) if entry.is_file()] if at.is_relative_to(self.root) else []
-            except (OSError, ValueError):
+                at = (self.root / folder).resolve()
+                names = [entry.name for entry in os.scandir(at) if _is_file(entry)] if at.is_relative_to(self.root) else []
+            except (OSError, ValueError, RuntimeError):  # the last of a link that leads to itself
                 names = []
             self._folders[folder] = {name.lower(): name for name in names} | {name: name for name in names}
         return self._folders[folder]
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads to itself
+        return False

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -29,6 +29,7 @@ PSA = "PROSPACE SCHEMATIC FILE"
 # are in the unit of the file, inches or cm, x to the right and y up from the floor.
 _PLANOGRAM_NAME, _FIXTURE_Y = 1, 6
 _POSITION_UPC, _POSITION_ID, _POSITION_X, _POSITION_FACINGS = 1, 2, 4, 14
+_DIGITS = 9  # of a number of shelf, position or facings, at most
 _LEVEL = 1.0  # units by which boards side by side may lie apart and be one shelf
 
 
@@ -131,7 +132,7 @@ def _read(sheet: Sheet, found: Mapping[str, int], words: Sequence[int]) -> Plano
             problems.append(Problem(number, sheet.columns[found[role]], f"{text!r} is no number from 1: left out"))
         else:
             shelf, position = numbers["shelf"] or 0, numbers["position"] or 0
-            place = (store, fixture, shelf, position)
+            place = (store.casefold(), fixture.casefold(), shelf, position)
             if shelf and position and (first := seen.setdefault(place, number)) != number:
                 problems.append(Problem(number, "", f"shelf {shelf}, position {position} is taken by row {first}: left out"))
                 continue
@@ -148,9 +149,11 @@ def _psa(path: Path) -> Planogram:
     places: dict[str, list[tuple[float, float, str, int, int]]] = {}
     problems: list[Problem] = []
     name, height = "", math.nan
-    for number, cells in enumerate(csv.reader(io.StringIO(text, newline=""), quoting=csv.QUOTE_NONE, escapechar="\\"), 1):
+    for number, cells in enumerate(_records(text), 1):
         kind = cells[0] if cells else ""
         try:
+            if cells is None:
+                raise ValueError
             if kind == "Planogram":
                 name, height = cells[_PLANOGRAM_NAME].strip(), math.nan
             elif kind == "Fixture":
@@ -158,6 +161,8 @@ def _psa(path: Path) -> Planogram:
             elif kind == "Position":
                 upc, key = cells[_POSITION_UPC].strip(), cells[_POSITION_ID].strip()
                 facings = max(1, round(float(cells[_POSITION_FACINGS] or 1)))
+                if facings >= 10**_DIGITS:
+                    raise ValueError
                 if not (upc or key) or math.isnan(height):
                     problems.append(Problem(number, kind, "it names no product, or stands on no fixture: left out"))
                     continue
@@ -175,6 +180,18 @@ def _psa(path: Path) -> Planogram:
             position[shelf] += 1
             rows.append(("", name, shelf, position[shelf], product, facings, number))
     return _of(rows, path, problems)
+
+
+def _records(text: str) -> Iterator[list[str] | None]:
+    """Yield the cells of each record of a PSA file; None for one with a cell that is longer than csv takes."""
+    reader = csv.reader(io.StringIO(text, newline=""), quoting=csv.QUOTE_NONE, escapechar="\\")
+    while True:
+        try:
+            yield next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield None
 
 
 def _shelves(heights: Sequence[float]) -> list[int]:
@@ -198,9 +215,9 @@ def _of(rows: Sequence[tuple[str, str, int, int, str, int, int]], path: Path | N
 
 
 def _whole(text: str) -> int | None:
-    """Return a whole number of 0 or more, also of 2.0; None for anything else."""
+    """Return a whole number of 0 or more, also of 2.0; None for anything else, and for one of more than 9 digits."""
     digits = text.strip().removesuffix(".0").removesuffix(",0")
-    return int(digits) if digits.isascii() and digits.isdigit() else None
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS else None
 
 
 def _fits(column: Objects, wanted: str | None) -> Bools:

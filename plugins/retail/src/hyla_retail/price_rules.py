@@ -7,7 +7,7 @@ import numpy as np
 from hyla.hooks import hookimpl
 from hyla.rules import evidence, number
 from hyla.schema import Schema
-from hyla.types import Flag, Floats, Item, Kind, Labels
+from hyla.types import Bools, Flag, Floats, Ints, Item, Kind, Labels
 from hyla_retail.rules import TINY, RetailRule, naming, words, worst
 
 
@@ -70,7 +70,8 @@ class LabelText(RetailRule):
 class LabelOffset(RetailRule):
     """Send products to review that do not stand over their price label.
 
-    Of facings of one product side by side on one shelf, the nearest counts: they share the label.
+    Of facings of one product side by side on one shelf, the nearest counts: they share the label. Side by side are those with
+    less than a width between them, and no other product.
 
     Args:
         widths: distance of the centres, in widths of the facing, above which a label may be a neighbour's; 0.5.
@@ -84,11 +85,29 @@ class LabelOffset(RetailRule):
     def check(self, item: Item, labels: Labels) -> list[Flag]:
         """Return a flag with the facings."""
         offset = evidence(labels, "label_offset")
-        nearest: dict[tuple[str, float], float] = {}
-        places = list(zip(words(labels, "product"), np.nan_to_num(number(labels, "shelf")).tolist(), strict=True))
-        for place, one in zip(places, offset.tolist(), strict=True):
-            nearest[place] = min(nearest.get(place, np.inf), one if one == one else np.inf)
-        shared = np.array([nearest[place] if place[0] else np.inf for place in places], dtype=np.float64)
-        off = self.facings(labels) & (offset > self.widths) & (shared > self.widths)
+        facing = self.facings(labels)
+        block = _blocks(labels, facing)
+        nearest = np.full(len(labels), np.inf)
+        np.fmin.at(nearest, block, offset)
+        off = facing & (offset > self.widths) & (nearest[block] > self.widths)
         message = f"{off.sum()} facing(s) up to {worst(offset, off):.1f} widths beside their price label, limit {self.widths:g}"
         return self.flags("label_offset", off, f"{message}{naming(labels, off)}")
+
+
+def _blocks(labels: Labels, facing: Bools) -> Ints:
+    """Return a number (n,) that facings of one product have in common which stand side by side on one shelf."""
+    block = np.arange(len(labels))
+    product, shelf, position = words(labels, "product"), np.nan_to_num(number(labels, "shelf")), number(labels, "position")
+    left, right = labels.box[:, 0], labels.box[:, 2]
+    last: dict[tuple[str, float], int] = {}  # the facing of each product on each shelf that reaches furthest to the right
+    for row in np.lexsort((right, left)).tolist():
+        if not facing[row] or not product[row]:
+            continue
+        place = (product[row], float(shelf[row]))
+        before = last.get(place, row)
+        near = left[row] - right[before] < right[row] - left[row]
+        if near and not abs(position[row] - position[before]) > 1:  # where it is not known, NaN, the place alone tells
+            block[row] = block[before]
+        if right[row] >= right[before]:
+            last[place] = row
+    return block

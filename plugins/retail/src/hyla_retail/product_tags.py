@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -35,6 +36,24 @@ BOX = pa.struct([(side, pa.float64()) for side in SIDES])
 TAXONOMY = pa.struct([(name, pa.string()) for name in ("scheme", "version", "code", "path")])
 TAGS = pa.list_(pa.struct([("tag", pa.string()), ("probability", pa.float64()), ("verified", pa.bool_())]))
 CARRIED = ("score", "attribute", "context", "meta", "frame", "source")
+
+
+class _Tag(msgspec.Struct):
+    tag: str
+    probability: float
+
+
+class _Row(msgspec.Struct):
+    """Say what reading asks of a row of JSON; Parquet and CSV have types of their own."""
+
+    image_id: str
+    kind: str | None
+    box: dict[str, float | None] | None
+    class_name: str | None = msgspec.field(name="class")
+    tags: list[_Tag] | None
+    confidence: float | None
+    attributes: dict[str, Any] | None = None
+    image: dict[str, Any] | None = None
 
 
 def table(schema: Schema) -> pa.Schema:
@@ -110,7 +129,7 @@ class ProductTags(Format):
         if not (root / listing.NAME).is_file():
             raise FormatError(f"{root} has no {listing.NAME}", "name a folder that `hyla export --format product_tags` wrote")
         found = find(path, self.file, *(f"product_tags{kind}" for kind in KINDS))
-        rows = read_table(found, table(schema))
+        rows = _proved(read_table(found, table(schema)), found)
         ahead = next(rows, None)
         for where, one, frame in listing.read(root / listing.NAME):
             mine = []
@@ -139,6 +158,15 @@ class ProductTags(Format):
         if name not in schema.ids and not self.skip:
             raise unknown_class(name, where, schema.ids)
         return name in schema.ids
+
+
+def _proved(rows: Iterable[dict[str, Any]], path: Path) -> Iterator[dict[str, Any]]:
+    for number, row in enumerate(rows, 1):
+        try:
+            msgspec.convert(row, _Row)
+        except msgspec.ValidationError as error:
+            raise FormatError(f"{path}, row {number}: {error}", "write it again with `hyla export`") from error
+        yield row
 
 
 class _Rows:

@@ -67,6 +67,7 @@ class Items:
     Args:
         key: of the product.
         name: empty where it is not known.
+        gtin: 14 digits, empty where it is not known.
         tags: names of the t tags.
         probability: (n, t), NaN where nothing tells.
         verified: (n, t) whether a person decided on the tag.
@@ -74,6 +75,7 @@ class Items:
 
     key: Objects
     name: Objects
+    gtin: Objects
     tags: tuple[str, ...]
     probability: Floats
     verified: Bools
@@ -83,27 +85,27 @@ class Items:
 
 
 def read_items(folder: Path) -> Items:
-    """Return the products of items.parquet in a folder; raise ConfigError if there is none."""
+    """Return the products of items.parquet in a folder; raise ConfigError if there is none, or it lacks a column."""
     path = folder / ITEMS if folder.is_dir() else folder
     try:
         table = pq.read_table(path)
         tags = tuple(name[2:] for name in table.column_names if name.startswith("p_"))
-        columns = [table[f"p_{tag}"].to_numpy() for tag in tags]
-        verified = [set(some or ()) for some in table["verified_tags"].to_pylist()]
-        key, name = table["product"].to_pylist(), table["name"].to_pylist()
+        key, name, gtin, of = (table[name].cast(pa.string()).to_pylist() for name in ("product", "name", "gtin", "class"))
+        p = np.array([table[f"p_{tag}"].cast(pa.float64()).to_numpy() for tag in tags]).T.reshape(len(key), len(tags))
+        share = table["verified"].cast(pa.float64()).to_numpy()[:, None] > 0
+        verified = [set(some or ()) for some in table["verified_tags"].cast(pa.list_(pa.string())).to_pylist()]
     except (OSError, KeyError, pa.ArrowException) as error:
         raise ConfigError(
             f"{path} holds no products: {error}", "write it: hyla export DIR --format item_features --to FOLDER"
         ) from error
-    p = np.array(columns, dtype=np.float64).T.reshape(len(key), len(tags))
     known = np.array([[tag in some for tag in tags] for some in verified], dtype=bool).reshape(len(key), len(tags))
-    classes = sorted({one for one in table["class"].to_pylist() if one})
-    is_of = np.array([[one == name for name in classes] for one in table["class"].to_pylist()], dtype=bool).reshape(len(key), -1)
-    named = np.array([one is not None for one in table["class"].to_pylist()], dtype=bool)[:, None]
-    share = np.array(table["verified"].to_pylist(), dtype=np.float64)[:, None] > 0
+    classes = sorted({one for one in of if one})
+    is_of = np.array([[one == name for name in classes] for one in of], dtype=bool).reshape(len(key), -1)
+    named = np.array([one is not None for one in of], dtype=bool)[:, None]
     return Items(
         np.array(key, dtype=object),
         np.array([n or "" for n in name], dtype=object),
+        np.array([n or "" for n in gtin], dtype=object),
         (*tags, *classes),
         np.hstack([p, np.where(named, is_of, np.nan)]),
         np.hstack([known, np.broadcast_to(share, is_of.shape)]),
@@ -130,8 +132,10 @@ def recommender(
         weight: of tags beside purchases, for both; by itself that of `WEIGHTS` which does.
 
     Raises:
-        ConfigError: for another basis or method, or where a library is missing.
+        ConfigError: for another basis or method, a trust that is none, or where a library is missing.
     """
+    if trust is not None and not 0 <= trust <= 1:
+        raise ConfigError(f"trust={trust} must lie from 0 to 1")
     if basis not in BASES:
         raise ConfigError(f"basis={basis} is not a choice", choices=BASES)
     if basis == POPULAR:
@@ -191,8 +195,11 @@ def main(words: Sequence[str] | None = None) -> int:
 def _run(given: argparse.Namespace) -> str:
     from hyla_retail.gtin import normalise
 
+    if given.k < 1:
+        raise ConfigError(f"--k {given.k} is no number of products", "ask for 1 or more")
     items = read_items(given.features)
-    keys, gtins = items.key.tolist(), _gtins(given.features)
+    keys = items.key.tolist()
+    gtins = {gtin: key for key, gtin in zip(keys, items.gtin.tolist(), strict=True) if gtin}
     own = frozenset(keys)
     orders = open_orders(given.orders, "", lambda word: word if word in own else gtins.get(normalise(word), word))
     if orders is None:
@@ -210,11 +217,6 @@ def _run(given: argparse.Namespace) -> str:
         rows = ", ".join(f"row {one.row} ({one.reason})" for one in orders.problems[:5])
         said.append(f"{len(orders.problems):,} rows of {orders.file} are left out: {rows}")
     return "\n".join(said)
-
-
-def _gtins(folder: Path) -> dict[str, str]:
-    table = pq.read_table(folder / ITEMS if folder.is_dir() else folder, columns=["product", "gtin"])
-    return {gtin: key for key, gtin in zip(*(table[name].to_pylist() for name in ("product", "gtin")), strict=True) if gtin}
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ class References:
 
     def __init__(self, source: str, exemplars: Sequence[Path], catalogue: Catalogue) -> None:
         self.exemplars, self.catalogue = tuple(exemplars), catalogue
-        roots = (beside.folder(source), *exemplars, catalogue.root and catalogue.root.resolve())
-        self.roots = tuple(root for root in roots if root is not None)
+        roots = (beside.folder(source), *exemplars, catalogue.root)
+        self.roots = tuple(root.resolve() for root in roots if root is not None)
         self._first: dict[str, Path] | None = None
         self._lock = Lock()
 
@@ -48,10 +48,10 @@ class References:
         for one in self.roots if root is None else (root.resolve(),):
             try:
                 path = inside(one, name)
-            except BadItem:
+                if path.is_file():
+                    return path
+            except (BadItem, OSError, RuntimeError):  # outside; a name too long; a link that leads to itself
                 continue
-            if path.is_file():
-                return path
         return None
 
     def _folders(self) -> dict[str, Path]:

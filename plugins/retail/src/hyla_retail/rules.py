@@ -15,7 +15,7 @@ from hyla.schema import Schema
 from hyla.types import Bools, Flag, Floats, Item, Kind, Labels
 from hyla_retail.gtin import normalise, restricted_prefix
 
-SEEN = ("exemplar", "text", "barcode", "price_label", "tags")  # evidence of sources: how sure each is of the likeliest product
+SEEN = ("exemplar", "text", "barcode", "price_label")  # evidence of sources: how sure each is of the likeliest product
 SAID = 3  # products that a message names
 TINY = 1e-9  # what sums of decimal fractions are off
 
@@ -50,6 +50,10 @@ def holds(labels: Labels, name: str) -> Bools:
     return np.asarray(evidence(labels, name) > 0.5)
 
 
+def _named(labels: Labels) -> Bools:
+    return np.array([bool(one) for one in words(labels, "product")], dtype=bool)
+
+
 def naming(labels: Labels, rows: Bools) -> str:
     """Return the first products of a mask (n,), for a message."""
     found = list(dict.fromkeys(word for word, here in zip(words(labels, "product"), rows.tolist(), strict=True) if here and word))
@@ -75,11 +79,11 @@ class GtinMismatch(RetailRule):
 
     @hookimpl
     def check(self, item: Item, labels: Labels) -> list[Flag]:
-        """Return a flag with the products that were named against their barcode."""
-        other = self.products(labels) & (evidence(labels, "barcode") <= 0)
-        return self.flags(
-            "gtin_mismatch", other, f"the barcode on {other.sum()} product(s) is that of another{naming(labels, other)}"
-        )
+        """Return a flag with the products that were named against their barcode, or by it against another source."""
+        barcode = evidence(labels, "barcode")
+        other = self.products(labels) & ((barcode <= 0) | ((barcode > 0) & holds(labels, "conflict")))
+        message = f"barcode and other sources name different products for {other.sum()} label(s){naming(labels, other)}"
+        return self.flags("gtin_mismatch", other, message)
 
 
 class CheckDigit(SchemaRule):
@@ -161,7 +165,7 @@ class UnknownProduct(RetailRule):
         new = product & ~unknown & (evidence(labels, "novelty") >= self.novelty)
         found += self.named.flags("looks_new", new, f"{new.sum()} product(s) look like none that is known{naming(labels, new)}")
         best = np.fmax.reduce([evidence(labels, name) for name in SEEN])
-        unlike = product & ~unknown & ~new & (best < self.likeness)
+        unlike = product & ~unknown & ~new & _named(labels) & (best < self.likeness)
         message = (
             f"no source is sure of {unlike.sum()} product(s): {worst(best, unlike, highest=False):.2f}, limit {self.likeness:g}"
         )
@@ -177,5 +181,5 @@ class Unnamed(RetailRule):
         product = self.products(labels)
         if not product.any():
             return self.whole("nothing_found", "no product was found on this photo")
-        blank = product & ~self._unknown[labels.class_id] & np.array([not one for one in words(labels, "product")], dtype=bool)
+        blank = product & ~self._unknown[labels.class_id] & ~_named(labels)
         return self.flags("unnamed", blank, f"{blank.sum()} product(s) without a name")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hyla.geometry import iou
 from hyla.schema import Schema
 from hyla.types import Bools, Floats, Ints, Labels, Record, Severity, Verdict
 
@@ -125,10 +127,32 @@ def _seen(one: Record, said: Answered | None) -> Seen:
 
 
 def _renamed(labels: Labels, proposed: Labels) -> Bools:
-    """Return (n,) whether the machine gave the label in the same place another product."""
-    was = dict(zip(map(_place, proposed.kind, proposed.box), _products(proposed), strict=True))
-    now = zip(map(_place, labels.kind, labels.box), _products(labels), strict=True)
-    return np.array([place in was and was[place] != product for place, product in now], dtype=bool)
+    """Return (n,) whether the machine gave the label in the same place, or the nearest to it if it was moved, another product.
+
+    Over a packshot lie several tags, of which one names the product and the others, such as colours, name none.
+    """
+    was: dict[tuple[int, ...], set[tuple[int, str]]] = defaultdict(set)
+    before = [_place(*one) for one in zip(proposed.kind, proposed.box, strict=True)]
+    for place, *name in zip(before, proposed.class_id.tolist(), _products(proposed), strict=True):
+        was[place].add((name[0], name[1]))
+    places = [_place(*one) for one in zip(labels.kind, labels.box, strict=True)]
+    taken = set(places)
+    if moved := [row for row, place in enumerate(places) if place not in was]:
+        free = [row for row, place in enumerate(before) if place not in taken]
+        near = iou(labels.box[moved], proposed.box[free]) * (labels.kind[moved][:, None] == proposed.kind[free])
+        for row, likeness in zip(moved, near, strict=True):
+            if likeness.max(initial=0) > 0:
+                places[row] = before[free[int(likeness.argmax())]]
+    now = zip(places, labels.class_id.tolist(), _products(labels), strict=True)
+    return np.array([_other(was[place], class_id, product) for place, class_id, product in now], dtype=bool)
+
+
+def _other(was: Set[tuple[int, str]], class_id: int, product: str) -> bool:
+    """Tell whether a product is none of those that were named in its place; one that was taken away is another, a tag is not."""
+    named = {one for _, one in was if one}
+    if product:
+        return bool(was) and product not in named
+    return bool(named) and (class_id, "") not in was
 
 
 def _place(kind: Any, box: Floats) -> tuple[int, ...]:

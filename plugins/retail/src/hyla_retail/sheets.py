@@ -7,13 +7,18 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from hyla.errors import ConfigError
 
 DELIMITERS = ",;\t|"
 MOST_BYTES = 1 << 30
+MOST_ROWS = 10_000_000  # of Parquet, which holds more in fewer bytes than a CSV
+MOST_LINES = 1000  # of one record
 _ODD = re.compile("[\udc80-\udcff]")  # bytes that are no UTF-8, as `surrogateescape` writes them
 _BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -97,11 +102,18 @@ def delimiter_of(lines: Sequence[str]) -> str:
     """Return the delimiter that cuts the header into most cells, of those that cut half of the first lines into as many."""
 
     def rank(sign: str) -> tuple[bool, int]:
-        widths = [len(row) for row in csv.reader(lines[:20], delimiter=sign)]
-        alike = sum(width == widths[0] for width in widths)
-        return 2 * alike >= len(widths) and widths[0] > 1, widths[0]
+        widths = list(_widths(lines[:20], sign)) or [0]
+        return 2 * widths.count(widths[0]) >= len(widths) and widths[0] > 1, widths[0]
 
     return max(DELIMITERS, key=rank)
+
+
+def _widths(lines: Sequence[str], delimiter: str) -> Iterator[int]:
+    try:
+        for row in csv.reader(lines, delimiter=delimiter):
+            yield len(row)
+    except csv.Error:  # a cell longer than csv takes: the rows above it tell
+        return
 
 
 def _csv(path: Path, data: bytes) -> Sheet:
@@ -138,13 +150,20 @@ def _csv(path: Path, data: bytes) -> Sheet:
 def _records(lines: Sequence[str], start: int, delimiter: str) -> Iterator[tuple[int, list[str] | None]]:
     """Yield the number and cells of each record; None for a line whose quote is never closed, which ends with the line.
 
-    A quote that is never closed swallows the lines below it. So a record of several lines must have as many cells as the header
-    and be rightly quoted; else its first line is given up, and the next one read anew.
+    A quote that is never closed swallows the lines below it. So a record of several lines must have as many cells as the header,
+    be rightly quoted and no longer than `MOST_LINES`; else its first line is given up, and the next one read anew.
     """
-    at, number, width = start, 1, 0
+    at, number, width, before = start, 1, 0, 0
+
+    def fed() -> Iterator[str]:  # so that a file full of open quotes is not read as often as it has lines
+        for n in range(at, len(lines)):
+            if n - at - before == MOST_LINES:
+                return
+            yield lines[n]
+
     while at < len(lines):
-        reader = csv.reader((lines[n] for n in range(at, len(lines))), delimiter=delimiter)
         before = 0
+        reader = csv.reader(fed(), delimiter=delimiter)
         try:
             for cells in reader:
                 if reader.line_num - before > 1 and not _whole(lines[at + before : at + reader.line_num], delimiter, width):
@@ -174,16 +193,41 @@ def _parquet(path: Path) -> Sheet:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            size, schema = file.metadata.num_rows, file.schema_arrow
+            if size > MOST_ROWS:
+                raise ConfigError(f"{path} has {size:,} rows", f"{MOST_ROWS:,} at most: leave out those that are not needed")
+            if len(set(schema.names)) < len(schema.names):
+                raise ConfigError(f"{path} has several columns of one name", "rename them", schema.names)
+            table = file.read(columns=[field.name for field in schema if _words(field.type)])
     except (pa.ArrowException, ValueError) as error:
         raise ConfigError(f"{path} can't be read as Parquet: {error}") from error
-    columns = tuple(str(name) for name in table.column_names)
+    columns = tuple(schema.names)
     if not columns:
         raise ConfigError(f"{path} has no columns")
-    blank = [""] * table.num_rows
-    cells = [[_text(value) for value in column.to_pylist()] if _words(column.type) else blank for column in table.columns]
-    numeric = frozenset(n for n, column in enumerate(table.columns) if pa.types.is_floating(column.type))
-    return Sheet(path, columns, list(zip(*cells, strict=True)), range(2, table.num_rows + 2), (), numeric=numeric)
+    blank = [""] * size
+    cells = [_cells(table[field.name]) if _words(field.type) else blank for field in schema]
+    numeric = frozenset(n for n, field in enumerate(schema) if _fraction(field.type))
+    return Sheet(path, columns, list(zip(*cells, strict=True)), range(2, size + 2), (), numeric=numeric)
+
+
+def _cells(column: Any) -> list[str]:
+    """Return a column of Parquet as text. A number of 16 or 32 bits has the digits that it was written with."""
+    import pyarrow as pa
+
+    narrow = {pa.float16(): np.float16, pa.float32(): np.float32}.get(column.type)
+    values = column.to_pylist()
+    if narrow is not None:
+        values = [None if value is None else float(str(narrow(value))) for value in values]
+    return [_text(value) for value in values]
+
+
+def _fraction(kind: Any) -> bool:
+    """Tell whether a type of Arrow holds numbers that may have decimals."""
+    import pyarrow as pa
+
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
 def _words(kind: Any) -> bool:
@@ -203,4 +247,6 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    if isinstance(value, Decimal):
+        return f"{value:f}"  # str would write 1E-7
     return "\n".join(map(_text, value)) if isinstance(value, list) else str(value)

@@ -1,9 +1,9 @@
 """Tell which price label belongs to which facing, by where they are.
 
-A label is on the rail of its shelf: below the facings, or above them where goods hang on hooks. Along the rail, shops follow one
-of two habits. Either a label stands at its product's first facing and holds until the next label; or it stands under the middle
-of its product's facings. Which of the two a photo shows is told by the ends of its rails: under the first habit a rail begins
-with a label and may end without one, under the second both ends are alike.
+A label is on the rail of its shelf, taken to be below the facings; that it is above them, as where goods hang on hooks, a caller
+must say. Along the rail, shops follow one of two habits. Either a label stands at its product's first facing and holds until the
+next label; or it stands under the middle of its product's facings. Which of the two a photo shows is told by the ends of its
+rails: under the first habit a rail begins with a label and may end without one, under the second both ends are alike.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def labels_of_facings(
         labels: n labels of one picture.
         facing: (n,) which of them are facings. Only those of one `shelf`, if it is known, stand on each other.
         price_label: (n,) which of them are price labels.
-        above: True if labels are above their facings; below otherwise.
+        above: True if labels are above their facings; below otherwise, as the model and the source of barcodes take them to be.
         habit: `first`, a label stands at its product's first facing from the left; `middle`, under the middle of them; `auto`,
             what the ends of the rails tell.
         far: how far to the side a label may be, in widths of the facing.

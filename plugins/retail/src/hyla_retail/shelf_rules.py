@@ -20,7 +20,8 @@ from hyla_retail.rules import SAID, TINY, RetailRule, naming, words, worst
 class OffPlanogram(RetailRule):
     """Send shelves to review that are not as planned: too few or too many facings, products missing, strange or on another shelf.
 
-    One photo shows one fixture. A photo whose fixture is not known is not judged if the planogram has several: it gets a note.
+    One photo shows one fixture. A photo whose store or fixture is not known is not judged if the planogram has several; nor is
+    one of a place that the planogram has nothing of. Both get a note.
 
     Args:
         planogram: `auto` for planogram.* beside the photos, a path, or null for none: then the rule is silent.
@@ -64,12 +65,16 @@ class OffPlanogram(RetailRule):
                 message = f"the planogram has more than one {name}, and {place[name] or 'none'} is that of this photo"
                 return [Flag(self.name, "place_unknown", Severity.NOTE, (), message)]
         mine = self._plan.of(place["store"], place["fixture"])
+        if not len(mine):
+            named = ", ".join(f"{name} {word}" for name, word in place.items() if word)
+            message = f"the planogram has nothing of {named}, which is that of this photo"
+            return [Flag(self.name, "place_unknown", Severity.NOTE, (), message)]
         planned: Counter[str] = Counter()
         shelves: dict[str, set[int]] = {}
         for key, count, shelf in zip(mine.keys(self._catalogue), mine.facings, mine.shelf, strict=True):
             planned[str(key)] += int(count)
             shelves.setdefault(str(key), set()).add(int(shelf))
-        return self._compare(labels, planned, shelves) if planned else []
+        return self._compare(labels, planned, shelves)
 
     def _compare(self, labels: Labels, planned: Counter[str], shelves: dict[str, set[int]]) -> list[Flag]:
         own = self.facings(labels).tolist()

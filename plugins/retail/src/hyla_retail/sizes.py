@@ -2,7 +2,8 @@
 
 A size is what one piece holds, in g, ml or pieces, and how many of them the pack has. US units are those of NIST Handbook 44,
 appendix C: an ounce is 28.3495 g, a US fluid ounce 29.5735 ml. What is no size is left out: the base of a unit price or of a
-table (per 100 g, 1 kg = 3.98), a dose in mg, and `ct`, which is cents to some and a count to others.
+table (per 100 g, 1 kg = 3.98), packs of packs (2 x 6 x 330 ml), a dose in mg, and `ct`, which is cents to some and a count to
+others.
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ _SIZE = re.compile(
     re.IGNORECASE,
 )
 _CAPITAL = re.compile(r"(?<![\w.,])(\d[.,]\d{1,2}\s?)[I|](?!\w)")  # a litre whose letter was read as a capital i
+_OUTER = re.compile(r"(?<![\w.,])\d{1,3}\s*[x×*]\s*$")  # 2 x of 2 x 6 x 330 ml
+_INNER = re.compile(r"\s*[x×*]\s*\d{1,3}(?![\w.,])")
+_PLAIN = str.maketrans("İıſ", "iis")  # letters that match i and s in any case, and whose lower case is another
 _BASE_BEFORE = re.compile(r"(?:/|(?<!\w)(?:per|pro|je|par|por|pr|au)\.?)\s*$", re.IGNORECASE)
 _BASE_AFTER = re.compile(
     r"\s*\)?\s*[=≙]|\s*(?:of\s+)?(?:protein|eiwei|eiwit|proteína|sugar|zucker|sucre|fat\b|fett|fibre|fiber|salt\b|carb)",
@@ -109,12 +113,19 @@ def words(size: Size) -> str:
 
 
 def _found(text: str) -> Iterator[tuple[int, int, Size | None]]:
-    """Yield where each size begins and ends in `text`; None for what is the base of a unit price or a nutrient, and no size."""
+    """Yield where each size begins and ends in `text`; None for the base of a unit price, a nutrient, packs of packs."""
+    text = text.translate(_PLAIN)
     for match in _SIZE.finditer(_CAPITAL.sub(r"\1l", text)):
         size = _size(match)
         if size is not None:
-            base = _BASE_BEFORE.search(text[max(match.start() - NEAR, 0) : match.start()]) or _BASE_AFTER.match(text, match.end())
-            yield match.start(), match.end(), None if base else size
+            start, stop = match.span()
+            ahead = text[max(start - NEAR, 0) : start]
+            outer = _OUTER.search(ahead) if match["before"] else None
+            inner = _INNER.match(text, stop) if match["after"] else None
+            base = _BASE_BEFORE.search(ahead) or _BASE_AFTER.match(text, stop)
+            packs = outer or inner or (match["before"] and match["after"])
+            start -= len(outer[0]) if outer else 0
+            yield start, inner.end() if inner else stop, None if base or packs else size
 
 
 def _size(match: re.Match[str]) -> Size | None:

@@ -19,7 +19,7 @@ import numpy as np
 from hyla.errors import ConfigError
 from hyla.types import Ints
 from hyla_retail.categories import words
-from hyla_retail.taxonomy_files import Row, folders, rows_of
+from hyla_retail.taxonomy_files import MOST_LEVELS, Row, folders, rows_of
 
 SHOWN = 5  # broken rows that a message names
 
@@ -96,8 +96,8 @@ def read(file: str | Path, pin: str = "") -> Taxonomy:
         pin: version or beginning of the digest (at least 8 digits) that it must have, so that codes can't change their meaning.
 
     Raises:
-        ConfigError: for a file that can't be read or holds no categories; for orphans, circles and codes that come twice, with
-            their rows; for another version than `pin`.
+        ConfigError: for a file that can't be read or holds no categories or more than 64 levels; for orphans, circles and
+            codes that come twice, with their rows; for another version than `pin`.
     """
     path = Path(file)
     if not path.exists():
@@ -106,7 +106,10 @@ def read(file: str | Path, pin: str = "") -> Taxonomy:
         rows = list(folders(path))
         made = _tree("own", "", sha256("\n".join(row.key for row in rows).encode()).hexdigest(), rows, path.name)
     else:
-        data = path.read_bytes()
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"{path} can't be read: {error.strerror or error}") from error
         scheme, version, found = rows_of(path, data)
         made = _tree(scheme, version, sha256(data).hexdigest(), list(found), path.name)
     if pin and pin != made.version and not (len(pin) >= 8 and made.digest.startswith(pin)):
@@ -137,6 +140,8 @@ def _tree(scheme: str, version: str, digest: str, rows: Sequence[Row], file: str
     wrong += [f"{rows[i].where} has the parent {rows[i].parent!r}, which is not there, or there twice" for i in lost]
     depth = _depths(above)
     wrong += [f"{rows[i].where} ({rows[i].name}) lies below itself" for i in kept if i not in depth]
+    deep = [i for i in kept if depth.get(i) == MOST_LEVELS]
+    wrong += [f"{rows[i].where} ({rows[i].name}) lies deeper than {MOST_LEVELS} levels" for i in deep]
     if wrong:
         more = f"; and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
         raise ConfigError(f"{file} is no tree: {'; '.join(dict.fromkeys(wrong[:SHOWN]))}{more}", "mend these rows")
@@ -158,9 +163,10 @@ def _tree(scheme: str, version: str, digest: str, rows: Sequence[Row], file: str
 def _depths(above: dict[int, int]) -> dict[int, int]:
     depth = {-1: -1}
     for start in above:
-        chain = [start]
-        while chain[-1] not in depth and above[chain[-1]] not in chain:
+        chain, met = [start], {start}
+        while chain[-1] not in depth and above[chain[-1]] not in met:
             chain.append(above[chain[-1]])
+            met.add(chain[-1])
         if chain[-1] in depth:
             for i in reversed(chain[:-1]):
                 depth[i] = depth[above[i]] + 1

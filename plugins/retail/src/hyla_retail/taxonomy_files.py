@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from hyla.errors import ConfigError
 
+MOST_LEVELS = 64  # a tree of more is none that was made for goods, and its paths may need more memory than there is
 GPC_LEVELS = ("segment", "family", "class", "brick")  # below them are attributes, which are no categories
 _COLUMNS = {
     "code": ("code", "id", "key", "category_id"),
@@ -66,7 +67,7 @@ def _xml(path: Path, data: bytes) -> tuple[str, str, Iterable[Row]]:
 
     try:
         root = fromstring(data)
-    except (ParseError, DefusedXmlException) as error:
+    except (ParseError, DefusedXmlException, LookupError, ValueError) as error:  # the last two of an encoding
         raise ConfigError(f"{path.name} is no XML that can be read: {error}", "GS1 publishes GPC as XML and as JSON") from error
 
     def walk() -> Iterator[Row]:
@@ -83,7 +84,7 @@ def _xml(path: Path, data: bytes) -> tuple[str, str, Iterable[Row]]:
 def _json(path: Path, text: str) -> tuple[str, str, Iterable[Row]]:
     try:
         whole = json.loads(text)
-        top: list[Any] = whole["Schema"]
+        top = _list(whole["Schema"])
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ConfigError(f"{path.name} is no GPC file: it has no list Schema", "GS1 publishes GPC as XML and as JSON") from error
 
@@ -92,18 +93,33 @@ def _json(path: Path, text: str) -> tuple[str, str, Iterable[Row]]:
         for one, parent in todo:
             if not isinstance(one, dict) or not {"Level", "Code", "Title"} <= set(one):
                 raise ConfigError(f"{path.name}: below {parent or 'Schema'} is an entry without Level, Code and Title")
-            if int(one["Level"]) <= len(GPC_LEVELS) and one.get("Active", True):
-                code = str(one["Code"])
+            code = str(one["Code"])
+            try:
+                level, below = int(one["Level"]), _list(one.get("Childs") or [])
+            except (TypeError, ValueError, OverflowError) as error:
+                raise ConfigError(f"{path.name}: code {code} has no number as Level, or no list as Childs") from error
+            if level <= len(GPC_LEVELS) and one.get("Active", True):
                 yield Row(f"code {code}", code, str(one["Title"]), parent, code)
-                todo += [(below, code) for below in one.get("Childs") or []]
+                todo += [(each, code) for each in below]
 
     return "gpc", str(whole.get("DateUtc", "")), walk()
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("is no list")
+    return value
 
 
 def _table(path: Path, text: str) -> Iterable[Row]:
     first = text.partition("\n")[0]
     sign = max("\t;,|", key=first.count)
-    table = list(csv.reader(StringIO(text), delimiter=sign))
+    try:
+        table = list(csv.reader(StringIO(text), delimiter=sign))
+    except csv.Error as error:
+        raise ConfigError(
+            f"{path.name} is no table that can be read: {error}", "look for a quote that is never closed"
+        ) from error
     head = [re.sub(r"\W+", "_", cell.strip().casefold()) for cell in table[0]] if table else []
     at = {kind: next((i for i, cell in enumerate(head) if cell in names), -1) for kind, names in _COLUMNS.items()}
     if at["path"] < 0 and (at["name"] < 0 or at["parent"] < 0):
@@ -118,13 +134,13 @@ def _table(path: Path, text: str) -> Iterable[Row]:
     if at["path"] >= 0:
         return _paths([(n, cell(row, "code"), cell(row, "path")) for n, row in rows])
     keys = [cell(row, "code") or cell(row, "name") for _, row in rows]
-    named: dict[str, list[str]] = {}
+    known, named = set(keys), dict[str, list[str]]()
     for key, (_, row) in zip(keys, rows, strict=True):
         named.setdefault(cell(row, "name"), []).append(key)
 
     def above(parent: str) -> str:  # by its code, or by a name that stands once
         found = named.get(parent, [])
-        return found[0] if parent not in keys and len(found) == 1 else parent
+        return found[0] if parent not in known and len(found) == 1 else parent
 
     return [
         Row(f"row {n}", cell(row, "code"), cell(row, "name"), above(cell(row, "parent")), key)
@@ -143,6 +159,8 @@ def _paths(lines: Sequence[tuple[int, str, str]], strict: bool = False) -> Itera
     seen: set[str] = set()
     for n, code, path in lines:
         steps = [step.strip() for step in path.split(sign) if step.strip()]
+        if len(steps) > MOST_LEVELS:
+            raise ConfigError(f"row {n} has {len(steps):,} levels, {MOST_LEVELS} at most")
         keys = ["", *(" > ".join(steps[: i + 1]) for i in range(len(steps)))]
         for i in range(1, len(steps)):
             if not strict and keys[i] not in seen:

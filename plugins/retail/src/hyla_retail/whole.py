@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from hyla.hooks import Model, hookimpl
 from hyla.schema import Schema
-from hyla.types import Image, Kind, Labels
+from hyla.types import Image, Labels
+from hyla_retail.finding import whole
 
 
 class Whole(Model):
@@ -22,7 +23,7 @@ class Whole(Model):
     @hookimpl
     def predict(self, images: Sequence[Image]) -> list[Labels]:
         """Return one tag over each picture."""
-        return [Labels.of([self._product], [[0, 0, *image.size[::-1]]], kind=Kind.TAG) for image in images]
+        return [whole(image, self._product) for image in images]
 
     @hookimpl
     def provenance(self) -> dict[str, str]:
