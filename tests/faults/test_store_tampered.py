@@ -59,7 +59,7 @@ def problems(path: Path, head: str | None = None) -> str:
         ("UPDATE labels SET score = 0.51 WHERE annotation_id = 6 AND row = 1", "the labels truth:x gave item 'item00000' differ"),
         ("UPDATE labels SET x1 = x1 + 1 WHERE annotation_id = 3", "item 'item00002' differ from their rows"),
         ("DELETE FROM labels WHERE annotation_id = 1 AND row = 1", "item 'item00000' are 2, and 1 rows"),
-        ("INSERT INTO labels SELECT 1, 2, 1, 1, 1, -1, 0, 0, 1, 1, 'accept', NULL, NULL", "item 'item00000' are 2, and 3 rows"),
+        ("INSERT INTO labels SELECT 1, 2, 1, 1, 1, -1, 0, 0, 1, 1, NULL, NULL, 'accept'", "item 'item00000' are 2, and 3 rows"),
         ("UPDATE flags SET severity = 'note' WHERE id = 2", "a flag r of item 'item00001' was changed"),
         ("UPDATE flags SET item_id = 'item00000', digest = 'x' WHERE id = 2", "a flag r of item 'item00000' was changed"),
         (
