@@ -81,6 +81,13 @@ def test_where_ancestors_say_nothing_more_they_are_left_out(truth: str, found: s
     assert "ancestors" not in str(one)
 
 
+def test_a_class_above_all_others_counts_no_more_than_the_root_that_no_schema_names() -> None:
+    below = tuple(replace(one, parent=one.parent or "all") for one in TREE)
+    rooted = Schema("shop", (*below, Class("all")), ("box", "tag"))
+    truth, found = shelf("lemon lemon soap label"), shelf("lemon lime soap lemon")
+    assert measured(truth, found, rooted).hierarchy == measured(truth, found, PLAIN).hierarchy
+
+
 def test_the_surest_tag_is_held_against_the_nearest_true_one() -> None:
     truth = shelf("soap lime", kind=Kind.TAG)
     found = shelf("soap lemon", kind=Kind.TAG, score=[0.4, 0.9])

@@ -48,14 +48,15 @@ class HierarchyFigures:
 
 
 def lineage(schema: Schema) -> Bools:
-    """Return (classes, classes): whether the class of the column is that of the row, or an ancestor of it."""
+    """Return (classes, classes): whether a column is the class of the row, or an ancestor of it that is not above all."""
     out = np.eye(len(schema.classes), dtype=bool)
     for row, one in enumerate(schema.classes):
         while one.parent:
             out[row, schema.ids[one.parent]] = True
             one = schema.classes[schema.ids[one.parent]]
-    root = out.all(axis=0)
-    return out & ~(root & (len(out) > 1)) | np.eye(len(out), dtype=bool) if root.any() else out
+    out[:, out.all(axis=0)] = False
+    np.fill_diagonal(out, True)
+    return out
 
 
 def figures(pairs: Pairs, schema: Schema, images: int, samples: int, seed: int) -> HierarchyFigures | None:
