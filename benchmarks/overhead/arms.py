@@ -21,9 +21,9 @@ def loop(job: dict[str, Any]) -> dict[str, Any]:
     """Label with the same decoding, letterbox, network and suppression as Hyla's `yolo`, and nothing else."""
     import numpy as np
 
+    from hyla.letterbox import Letterbox
     from hyla.weights import digest
     from hyla_driving import backends, heads, yolo
-    from hyla_driving.letterbox import Letterbox
 
     path = Path(job["weights"])
     if job["backend"] == "torch":
@@ -61,7 +61,7 @@ def decoded(job: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """Yield (name, pixels), decoded as Hyla does; with `ahead`, on threads beside the network."""
     source = Path(job["source"])
     if job["video"]:
-        from hyla_driving.video import Video
+        from hyla.video import Video
 
         clip = Video()
         items: Any = clip.items(str(source))

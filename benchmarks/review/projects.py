@@ -37,7 +37,7 @@ SITE = {
     "hyla_bench/stages.py": Path(stages.__file__).read_text(encoding="utf-8"),
     "hyla_bench/conf/__init__.py": "",
     "hyla_bench/conf/loader/bench.yaml": "_target_: hyla_bench.stages.Source\n",
-    "hyla_bench/conf/loader/clip.yaml": "_target_: hyla_driving.video.Video\n",
+    "hyla_bench/conf/loader/clip.yaml": "_target_: hyla.video.Video\n",
     "hyla_bench/conf/model/bench.yaml": "_target_: hyla_bench.stages.Oracle\n",
     "hyla_bench/conf/preset/bench.yaml": PRESET.format(loader="bench"),
     "hyla_bench/conf/preset/benchclip.yaml": PRESET.format(loader="clip"),

@@ -94,7 +94,7 @@ def test_run_prints_what_to_do_next_and_json_on_request(toy: Path, tmp_path: Pat
     ],
 )
 def test_mistakes_get_one_clear_message_and_no_traceback(toy: Path, tmp_path: Path, words: list[str], says: str) -> None:
-    done = hyla(*words, cwd=tmp_path)
+    done = hyla(*words, cwd=tmp_path, HYLA_PLUGINS="toy")
     assert done.returncode in (1, 2)
     assert says in done.stderr
     assert "Traceback" not in done.stderr

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import hyla
-from hyla import cli, config
+from hyla import cli, config, plugins
 from hyla.errors import ConfigError
 
 Install = Callable[..., Path]
@@ -309,7 +309,9 @@ def test_an_unknown_preset_lists_the_choices(road: Install) -> None:
     assert "blank" in message
 
 
-def test_a_first_party_preset_that_is_not_installed_says_how_to_get_it(road: Install) -> None:
+def test_a_first_party_preset_that_is_not_installed_says_how_to_get_it(road: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYLA_PLUGINS", "road")
+    plugins.installed.cache_clear()
     assert "pip install hyla-surveillance" in refused("surveillance")
 
 
@@ -411,6 +413,8 @@ def test_the_command_line_says_the_same_without_a_traceback(
     road: Install, hydra_words: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYLA_PLUGINS", "road")
+    plugins.installed.cache_clear()
     message = hydra_words(*words, status=1)
     assert said in message
     assert "Traceback" not in message

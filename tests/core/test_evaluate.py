@@ -340,9 +340,9 @@ def test_an_evaluation_is_json_and_text() -> None:
     one = evaluate(found, truth, SCHEMA, samples=10)
     back = json.loads(json.dumps(one.to_dict(), allow_nan=False))
     assert back["parts"]["boxes"]["average"]["mAP"]["n"] > 0
-    parts = {"parts", "tags", "lines", "volumes", "points", "hierarchy", "names"}
+    parts = {"parts", "tags", "lines", "volumes", "points", "hierarchy", "names", "events"}
     assert {"images", "missing", "samples"} | parts == back.keys()
-    assert (back["hierarchy"], back["names"]) == ({}, {})
+    assert (back["hierarchy"], back["names"], back["events"]) == ({}, {}, {})
     text = str(one)
     assert all(word in text for word in ("boxes, by", "masks, by", "keypoints, by", "mAP50", "cat", "score >= 0.5"))
 

@@ -90,12 +90,12 @@ def test_a_creation_that_was_killed_is_made_good(tmp_path: Path) -> None:
     assert glance(tmp_path).counts.items == 0
 
 
-@pytest.mark.parametrize(("number", "hint"), [("5", "newer"), ("3", "out=DIR")])
+@pytest.mark.parametrize(("number", "hint"), [("6", "newer"), ("4", "out=DIR")])
 def test_another_format_is_refused(tmp_path: Path, number: str, hint: str) -> None:
     Project.create(tmp_path).close()
     raw(tmp_path, f"UPDATE meta SET value = '{number}' WHERE key = 'format'")
     for error in opens(tmp_path):
-        assert f"format {number}, and this Hyla reads format 4" in error.what
+        assert f"format {number}, and this Hyla reads format 5" in error.what
         assert hint in error.hint
 
 

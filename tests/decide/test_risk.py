@@ -177,6 +177,18 @@ def test_trees_find_what_a_line_can_not() -> None:
     )
 
 
+@pytest.mark.parametrize("counts", [False, True])
+def test_trees_pass_over_a_number_that_is_known_of_nothing(counts: bool) -> None:
+    rng = np.random.default_rng(4)
+    x = rng.uniform(size=(3000, 3))
+    y = ((x[:, 0] > 0.5) ^ (x[:, 1] > 0.5)).astype(float)
+    x[:, 2] = np.nan
+    learner = Learner(["a", "b", "c"], counts)
+    learner.fit(x, y, np.zeros(3000, np.int64), np.arange(3000), np.full(3000, 0.5))
+    low, high = learner.predict(np.array([[0.9, 0.9, np.nan], [0.9, 0.1, 0.5]]), np.zeros(2, np.int64), np.full(2, 0.5))
+    assert low < 0.3 < 0.7 < high
+
+
 def test_bare_scores_and_classes_can_be_learned_from() -> None:
     rng = np.random.default_rng(4)
     score, classes = rng.random(800), rng.integers(0, 4, 800)

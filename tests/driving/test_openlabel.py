@@ -21,12 +21,13 @@ from PIL import Image as Pillow
 
 from hyla import formats
 from hyla.errors import ConfigError, FormatError
+from hyla.formats.openlabel import OpenLabel, json_schema
+from hyla.formats.openlabel_checks import problems
+from hyla.formats.openlabel_data import Root, hierarchy
 from hyla.frame import MapFrame, VideoFrame
 from hyla.geometry import bounds, encode
 from hyla.schema import Schema
 from hyla.types import Flag, Item, Kind, Labels, Record, Rle, Verdict, item_id
-from hyla_driving.openlabel import OpenLabel, json_schema
-from hyla_driving.openlabel_data import Root, hierarchy, problems
 
 PRESET = resources.files("hyla_driving") / "conf" / "preset" / "driving.yaml"
 SCHEMA = Schema.from_config(yaml.safe_load(PRESET.read_text())["schema"])
@@ -372,7 +373,7 @@ def test_a_clip_of_another_tool_is_read(tmp_path):
 
 @given(*[st.floats(-3, 3)] * 3)
 def test_three_angles_turn_as_the_standard_says(a, b, c):
-    from hyla_driving.openlabel_data import _cuboid
+    from hyla.formats.openlabel_data import _cuboid
 
     rotations = [
         np.array([[1, 0, 0], [0, math.cos(a), -math.sin(a)], [0, math.sin(a), math.cos(a)]]),

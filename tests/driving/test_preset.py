@@ -49,7 +49,7 @@ def test_a_rule_can_be_changed_and_left_out():
 
 def test_a_member_of_the_model_can_be_exchanged_and_left_out():
     other = hyla.compose("driving", "model@model.members.detector=torchvision", "model.members.detector.weights=null", source=".")
-    assert other.model["members"]["detector"]["_target_"] == "hyla_driving.torchvision_detector.Torchvision"
+    assert other.model["members"]["detector"]["_target_"] == "hyla.torchvision_detector.Torchvision"
     assert hyla.compose("driving", "model.members.lanes=null", source=".").model["members"]["lanes"] is None
     assert hyla.compose("driving", "model=lanes", source=".").model["_target_"] == "hyla_driving.lanes.Lanes"
 

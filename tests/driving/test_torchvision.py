@@ -10,9 +10,9 @@ import torch
 
 from hyla.errors import ConfigError, StageError
 from hyla.schema import Schema
+from hyla.torchvision_detector import Torchvision
 from hyla.types import Image, Item
 from hyla.weights import digest
-from hyla_driving.torchvision_detector import Torchvision
 
 SCHEMA = Schema.from_config({"name": "road", "kinds": ["box", "track"], "classes": {"person": {}, "car": {}, "light": {}}})
 SMALL = "ssdlite320_mobilenet_v3_large"

@@ -13,13 +13,13 @@ import pytest
 
 from hyla import geometry, privacy
 from hyla.errors import ConfigError, StageError
+from hyla.heads import class_ids, is_raw, raw, suppressed
 from hyla.images import read_image
+from hyla.letterbox import Letterbox
 from hyla.schema import Schema
 from hyla.types import Image, Item, Kind, Labels
 from hyla.weights import digest
 from hyla_driving import backends, yolo
-from hyla_driving.heads import class_ids, is_raw, raw, suppressed
-from hyla_driving.letterbox import Letterbox
 from hyla_driving.yolo import Yolo
 
 SCHEMA = Schema.from_config(

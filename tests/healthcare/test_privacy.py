@@ -186,7 +186,7 @@ def test_the_review_server_sends_nothing_of_a_patient(ran: tuple[Path, bytes], c
     search, asked = Search(SECRETS), set()
     with Project.open(ran[0]) as project:
         room = Room(project)
-        person, manager = room.person("ann"), room.person("mo", "adjudicator")
+        person, manager = room.person("ann"), room.person("mo", "admin")
         assert manager.http.get("/").status_code == 200
 
         def ask(who, route: str, query: str = "", **where: object):
@@ -217,7 +217,14 @@ def test_the_review_server_sends_nothing_of_a_patient(ran: tuple[Path, bytes], c
                 shown = np.asarray(Pillow.open(BytesIO(whole.content)))
                 assert burned_in.regions(shown) == []
         for who in (person, manager):
-            for route in ("/api/v1/session", "/api/v1/queue", "/api/v1/history", "/api/v1/people", "/api/v1/stats"):
+            for route in (
+                "/api/v1/session",
+                "/api/v1/queue",
+                "/api/v1/history",
+                "/api/v1/people",
+                "/api/v1/stats",
+                "/api/v1/accesses",
+            ):
                 ask(who, route)
             for route in ("/api/v1/names", "/api/v1/names/known", "/api/v1/names/called"):
                 assert ask(who, route, "?name=lung").status_code == 200

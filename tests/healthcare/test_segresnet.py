@@ -124,7 +124,7 @@ class Shelf:
     def __init__(self, images) -> None:
         self.images = {one.item.id: one for one in images}
 
-    def load(self, item):
+    def original(self, item):
         return self.images[item.id]
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hyla import slices
 from hyla.errors import ConfigError
 from hyla.types import Image, Item
-from hyla_retail import slices
 from hyla_retail.sliced import Found, Pixels, Sliced
 from shelf_kit import SCHEMA, match
 

@@ -179,8 +179,8 @@ def test_clips_are_closed_when_too_many_are_open(gallery, monkeypatch):
 
 
 def test_one_picture_is_decoded_once_for_many_threads(gallery, monkeypatch):
-    loaded, load = [], Pictures.load
-    monkeypatch.setattr(Pictures, "load", lambda self, item: (loaded.append(item.id), load(self, item))[1])
+    loaded, load = [], Pictures.original
+    monkeypatch.setattr(Pictures, "original", lambda self, item: (loaded.append(item.id), load(self, item))[1])
     with Project.open(gallery("photo 2 9\n")) as project, ThreadPoolExecutor(8) as threads:
         media, ids = Media(project), [r.item.id for r in project.records()]
         sizes = ["1024", "2048", "4096", "full"] * 4

@@ -130,7 +130,17 @@ export const COMMANDS = {
       keys: ["Shift+Delete", "Shift+Backspace"],
       decides: true,
     },
-    unsureTrack: { text: "Unsure of the track: ask a second person", keys: ["u"], decides: true },
+    unsureTrack: { text: "Unsure of the track or event: ask a second person", keys: ["u"], decides: true },
+    yes: { text: "Yes: the event happened, or the track is the same all the way", keys: ["y"], decides: true },
+    no: { text: "No: the event did not happen, or the track changes at this crop", keys: ["n"], decides: true },
+    nextEvent: { text: "Next event, in a loop", keys: ["v"] },
+    previousEvent: { text: "Previous event", keys: ["Shift+v"] },
+    widerLoop: { text: "Longer loop around the event", keys: ["]"] },
+    shorterLoop: { text: "Shorter loop", keys: ["["] },
+    startHere: { text: "The event starts in this frame", keys: ["Shift+s"] },
+    endHere: { text: "The event ends in this frame", keys: ["Shift+e"] },
+    addEvent: { text: "Add an event from this frame on", keys: ["q"] },
+    walk: { text: "Walk through the crops of the track", keys: ["r"] },
   },
 } as const satisfies Record<string, Record<string, Rule>>;
 

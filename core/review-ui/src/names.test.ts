@@ -36,6 +36,7 @@ const info = (name: string, parent = "") => ({
   skeleton: [],
   color: "",
   abstract: false,
+  confirmations: 0,
 });
 
 const schema: SchemaInfo = {

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hyla.hooks import Format as Format
     from hyla.hooks import Loader as Loader
     from hyla.hooks import Model as Model
+    from hyla.hooks import Redactor as Redactor
     from hyla.hooks import Rule as Rule
     from hyla.hooks import hookimpl as hookimpl
     from hyla.loop import run as run
@@ -46,7 +47,7 @@ _HOME = {
     "config": ("compose",),
     "errors": ("BadItem", "ConfigError", "FormatError", "HylaError", "StageError", "StoreError"),
     "frame": ("Frame", "MapFrame", "PatientFrame", "VideoFrame"),
-    "hooks": ("Format", "Loader", "Model", "Rule", "hookimpl"),
+    "hooks": ("Format", "Loader", "Model", "Redactor", "Rule", "hookimpl"),
     "loop": ("run",),
     "schema": ("Schema",),
     "store": ("Project",),

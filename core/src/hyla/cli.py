@@ -28,6 +28,8 @@ VERBS: dict[str, str] = {
     "import": "read labels made elsewhere, as truth to measure against",
     "evaluate": "measure the machine's labels against the truth",
     "verify": "prove that nothing stored was changed",
+    "retain": "delete what is past its time, and write down that it was",
+    "access": "list who saw which clip or item, and when",
     "check": "test a plugin against the contract",
 }
 
@@ -163,6 +165,20 @@ def _arguments(verb: Callable[[str], argparse.ArgumentParser]) -> None:
     evaluate = with_project("evaluate")
     evaluate.add_argument("--fold", help="classes that their descendants count as: vehicle,vru")
     evaluate.add_argument("--truth", help="name of the truth, if several were imported")
+    keep = with_project("retain")
+    keep.add_argument("--hours", type=float, help="how long an item may be kept whose camera names no time of its own")
+    keep.add_argument("--footage", action="store_true", help="remove the source files too, of which no item is left")
+    keep.add_argument("--around", type=float, default=10.0, help="seconds to keep around a confirmed event (default 10)")
+    keep.add_argument("--dry-run", action="store_true", help="only say what would go")
+    keep.add_argument("--hold", metavar="CLIP_OR_ITEM", help="keep it whatever its age; needs --why")
+    keep.add_argument("--release", metavar="CLIP_OR_ITEM", help="hold it no longer; needs --why")
+    keep.add_argument("--why", metavar="TEXT", help="why it is held or released")
+    keep.add_argument("--list", action="store_true", help="list what is held, and what was deleted")
+    keep.add_argument("--as", dest="who", metavar="NAME", help="your name in the record; your user name if not given")
+    seen = with_project("access")
+    seen.add_argument("--who", metavar="NAME", help="only what this person saw")
+    seen.add_argument("--what", metavar="CLIP_OR_ITEM", help="only who saw this")
+    seen.add_argument("--limit", type=int, default=0, help="only the last so many; 0 for all (the default)")
     check = with_json(verb("check"))
     check.add_argument("preset", help="preset to test")
     check.add_argument("--source", help="data to test on; the plugin's own sample if not given")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from hyla.decide.flow import Demand
     from hyla.hooks import Format
     from hyla.store import Project
+    from hyla.types import Record
 
 PLANNED = (0.01, 0.02, 0.05, 0.1)  # errors that `hyla plan` looks at where none is given
+CAMERAS = 32  # shown, of those that are known
 VERDICTS = ("accepted", "review", "rejected", "quarantined")
 
 
@@ -87,7 +90,8 @@ def doctor(_: Namespace) -> Answer:
 
 
 def status(given: Namespace) -> Answer:
-    """Say where a project stands: items by verdict, labels by class, why people are asked, and the state of its runs."""
+    """Say where a project stands: items by verdict, labels by class, why people are asked, its runs and its cameras."""
+    from hyla.live import camera_lines
     from hyla.store import glance
 
     seen = glance(given.project)
@@ -98,17 +102,21 @@ def status(given: Namespace) -> Answer:
         text += [f"  {title}:"] if some else []
         text += [f"    {n:>8}  {name}" for name, n in sorted(some.items(), key=lambda pair: (-pair[1], pair[0]))]
     text += [f"  run {run['id']}: {run['state']}" for run in seen.runs[-3:]]
-    return Answer({"project": seen.path, "source": seen.source, **asdict(counts), "runs": seen.runs}, "\n".join(text))
+    running = bool(seen.runs) and seen.runs[-1]["state"] == "running"
+    for name, state in list(seen.cameras.items())[:CAMERAS]:
+        text += [f"  camera {name}: {line}" for line in camera_lines(state, running)]
+    if len(seen.cameras) > CAMERAS:
+        text.append(f"  and {len(seen.cameras) - CAMERAS} more cameras: --json has them all")
+    data = {"project": seen.path, "source": seen.source, **asdict(counts), "runs": seen.runs, "cameras": seen.cameras}
+    return Answer(data, "\n".join(text))
 
 
 def review(given: Namespace) -> None:
     """Serve the review page until interrupted."""
-    from getpass import getuser
-
     from hyla.review.server import Invitation, serve
 
     others = [Invitation.of(text) for text in given.reviewer]
-    serve(given.project, given.who or getuser(), others, given.port, not given.no_browser, given.test_hooks)
+    serve(given.project, given.who or _user(), others, given.port, not given.no_browser, given.test_hooks)
 
 
 def plan(given: Namespace) -> Answer:
@@ -187,8 +195,9 @@ def draw(given: Namespace) -> Answer:
     from hyla.pictures import draw_project
 
     with _open(given.project) as project:
-        paths = draw_project(project, given.to or given.project / "pictures", given.limit)
-    return Answer([str(p) for p in paths], f"{len(paths)} pictures in {given.to or given.project / 'pictures'}")
+        paths = draw_project(project, given.to or given.project / "pictures", given.limit, who=_user())
+        more = "; what people must confirm is drawn once they did" if project.schema().confirms else ""
+    return Answer([str(p) for p in paths], f"{len(paths)} pictures in {given.to or given.project / 'pictures'}{more}")
 
 
 def export(given: Namespace) -> Answer:
@@ -204,10 +213,29 @@ def export(given: Namespace) -> Answer:
             raise ConfigError(f"export needs {word}", "hyla export DIR --format coco --to FOLDER", formats.offered())
     with _open(given.project) as project:
         schema = project.schema()
-        loss = _format(project, given).export(project.records(source=given.source), schema, given.to) or {}
+        records = project.released(given.source)
+        seen = _Seen(records, project, _user(), f"export {given.format}")
+        loss = dict(_format(project, given).export(seen, schema, given.to) or {})
+    if records.left_out:
+        loss["unconfirmed"] = loss.get("unconfirmed", 0) + records.left_out
     return Answer(
         {"format": given.format, "to": str(given.to), "loss": loss}, f"{given.to}: {formats.describe(given.format, loss)}"
     )
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Yield records, and write down that they were given to somebody."""
+
+    records: Iterable[Record]
+    project: Project
+    who: str
+    how: str
+
+    def __iter__(self) -> Iterator[Record]:
+        for record in self.records:
+            self.project.saw(self.who, [record.item.id], self.how)
+            yield record
 
 
 def import_(given: Namespace) -> Answer:
@@ -226,8 +254,9 @@ def import_(given: Namespace) -> Answer:
             raise ConfigError(f"format {given.format!r} can be written but not read")
         matched = match_items(records, project)
         items = project.add(matched, role)
+        waits = "; what people must confirm waits for them" if schema.confirms and role.startswith("human:") else ""
     data = {"items": items, "unmatched": matched.unmatched, "as": role}
-    return Answer(data, f"{items} items as {role}; {matched.unmatched} of the file match no item of the project")
+    return Answer(data, f"{items} items as {role}; {matched.unmatched} of the file match no item of the project{waits}")
 
 
 def evaluate(given: Namespace) -> Answer:
@@ -247,8 +276,61 @@ def verify(given: Namespace) -> Answer:
         f"{report.annotations} annotations and {report.decisions} decisions: {'all hold' if report.ok else 'NOT as written'}"
     ]
     lines += [f"  {problem}" for problem in report.problems]
+    if report.deleted:
+        where = f"`hyla retain {given.project} --list` says when, by whom and why"
+        lines.append(f"{report.deleted} items were deleted, past their time: {where}")
     lines.append(f"head {report.head}  (keep it: `hyla verify {given.project} --head HASH` sees a ledger cut at its end)")
     return Answer(asdict(report), "\n".join(lines), 0 if report.ok else 1)
+
+
+def access(given: Namespace) -> Answer:
+    """List who saw which clip or item, when and how."""
+    with _open(given.project) as project:
+        found = project.accesses(given.who, given.what, given.limit)
+    lines = [f"{one.at[:19].replace('T', ' ')}  {one.who:<12} {one.how:<14} {one.group or one.item_id}" for one in found]
+    return Answer([asdict(one) for one in found], "\n".join(lines) or "nobody saw anything, as far as it was written down")
+
+
+def retain(given: Namespace) -> Answer:
+    """Delete what is past its time; or hold a clip or an item, or release it."""
+    from hyla.retain import describe
+    from hyla.retain import retain as delete
+
+    who = given.who or _user()
+    with _open(given.project) as project:
+        for what, act in ((given.hold, project.hold), (given.release, project.release)):
+            if what is not None:
+                made = act(what, who, given.why or "")
+                return Answer(asdict(made), f"{made.kind}: {what}, {made.body['why']}")
+        if given.list:
+            events, held = project.retention(), project.held()
+            lines = [f"held: {what}, {why}" for what, why in held.items()]
+            lines += [f"{one.at[:19].replace('T', ' ')}  {one.who:<12} {one.kind}" + _told(one.body) for one in events]
+            return Answer(
+                {"held": held, "events": [asdict(one) for one in events]}, "\n".join(lines) or "nothing was held or deleted"
+            )
+        done = delete(project, who, given.hours, given.footage, given.around, given.dry_run)
+    return Answer({**asdict(done), "dry_run": given.dry_run}, describe(done, given.dry_run), 1 if done.left or done.behind else 0)
+
+
+def _told(body: dict[str, Any]) -> str:
+    if "items" in body:
+        return f": {body['items']} items of {len(body['clips'])} clips, {body['why']}"
+    if "gone" in body:
+        return f": {len(body['gone'])} files of deletion {body['event']}" + (
+            f", {len(body['left'])} left" if body["left"] else ""
+        )
+    return f": {body['what']}, {body['why']}"
+
+
+def _user() -> str:
+    """Return the name of the user of this machine, or its number where it has none."""
+    from getpass import getuser
+
+    try:
+        return getuser()
+    except (KeyError, OSError):  # in a container, often
+        return f"uid {os.getuid()}"
 
 
 def check(given: Namespace) -> Answer:
@@ -369,6 +451,8 @@ VERBS = {
     "import": import_,
     "evaluate": evaluate,
     "verify": verify,
+    "retain": retain,
+    "access": access,
     "check": check,
     "demo": demo,
 }

@@ -37,6 +37,7 @@ OPERATIONAL = frozenset(
         "export",
         "decide",
         "agree_iou",
+        "stream",
     }
 )
 
@@ -61,6 +62,7 @@ class Run:
             d is an overlap of d / (2 - d).
         schema: what may be annotated; see hyla.schema.
         loader, model, rules, export, engine: the stages.
+        redact: the stage that makes unrecognisable what nobody may see; null for none.
         decide: what an error is, how likely, and how long people take; see hyla.decide.stages.
     """
 
@@ -80,6 +82,7 @@ class Run:
     loader: Any = MISSING
     model: Any = MISSING
     rules: dict[str, Any] = field(default_factory=dict)
+    redact: Any = None
     export: dict[str, Any] = field(default_factory=dict)
     decide: dict[str, Any] = field(default_factory=dict)
     engine: Any = MISSING
@@ -87,9 +90,11 @@ class Run:
     def settings(self) -> dict[str, Any]:
         """Return what decides the labels, as plain values: the same settings continue a project, others are refused.
 
-        The source is compared by itself, also where a stage repeats it.
+        The source is compared by itself, also where a stage repeats it. What must not be seen is decided with the labels, and
+        for good: nobody can go on without the redactor, or with another one.
         """
-        return dict(_decisive(asdict(self)))
+        found = dict(_decisive(asdict(self)))
+        return found if self.redact else {key: value for key, value in found.items() if key != "redact"}
 
 
 def _decisive(value: Any) -> Any:
@@ -202,13 +207,21 @@ def stages(run: Run) -> tuple[dict[str, Any], Any]:
     schema = Schema.from_config(run.schema)
     build_decide(run.decide, schema=schema)  # used later than the others, so a misspelling should not wait until then
     nodes = {"loader": run.loader, "model": run.model}
+    if run.redact:
+        nodes["redact"] = run.redact
     nodes |= {f"rules.{name}": node for name, node in run.rules.items() if node is not None}  # rules.x=null takes x out
     for where, node in nodes.items():
         if not (isinstance(node, Mapping) and "_target_" in node):
             others = [other for other in nodes if other != where]
             hint = did_you_mean(where, others) or f"give it a _target_, or {where.partition('.')[0]}=NAME of one that is offered"
             raise ConfigError(f"{where} does not say what to build", hint)
-    return {where: plugins.build(node, where, schema=schema) for where, node in nodes.items()}, schema
+    given = {"schema": schema, "project": project_folder(run)}
+    return {where: plugins.build(node, where, **given) for where, node in nodes.items()}, schema
+
+
+def project_folder(run: Run) -> Path:
+    """Return the folder of the project that `run` fills."""
+    return Path(run.out or f"hyla-out/{run.preset}").expanduser()
 
 
 @contextmanager

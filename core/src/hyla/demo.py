@@ -115,6 +115,7 @@ def _brief(found: Evaluation) -> str:
         none = [c for c, f in part.classes.items() if not f.predicted]
         lines.append(f"  {name}: " + "   ".join(some) + (f"   not looked for, or not found: {', '.join(none)}" if none else ""))
     lines += [f"  {name}: {one}" for name, one in found.names.items()]
+    lines += [f"  events {name}: {one}" for name, one in found.events.items()]
     if found.lines:
         lines.append(f"  lines: precision {found.lines.precision}   recall {found.lines.recall}")
     lines += [f"  {name}: {one}" for name, one in found.volumes.items() if one.predicted]

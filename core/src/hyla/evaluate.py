@@ -26,6 +26,7 @@ from hyla.geometry import xywh
 from hyla.hierarchy import HierarchyFigures
 from hyla.lines import right
 from hyla.named import NameFigures
+from hyla.occurrences import EventFigures, Occurrences
 from hyla.paired import Paired, boxed
 from hyla.points import PointFigures
 from hyla.schema import Schema
@@ -105,6 +106,7 @@ class Evaluation:
         hierarchy: `boxes` and `tags`, how near a wrong class is in the tree of classes, where that says more than the rest; a
             class counts as itself, likewise.
         names: attribute that says what a thing is (product) -> whether things found are named right, where the truth names any.
+        events: class name -> how events of clips are found: tags with a track, which go on over frames.
     """
 
     images: int
@@ -117,6 +119,7 @@ class Evaluation:
     points: PointFigures | None = None
     hierarchy: dict[str, HierarchyFigures] = field(default_factory=dict)
     names: dict[str, NameFigures] = field(default_factory=dict)
+    events: dict[str, EventFigures] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON-able values."""
@@ -146,6 +149,9 @@ class Evaluation:
             lines += ["", *(f"classes of {name} found: {one}" for name, one in self.hierarchy.items())]
         for name, names in self.names.items():
             lines += ["", f"{name}: {names}"]
+        if self.events:
+            width = max(map(len, self.events))
+            lines += ["", "events", *(f"  {name:<{width}}  {one}" for name, one in self.events.items())]
         return "\n".join(lines)
 
 
@@ -189,7 +195,7 @@ def evaluate(
         counts_as[schema.under(name)] = schema.class_id(name)
     sides = _Side(counts_as), _Side(counts_as)
     family = points.families(schema)
-    paired = Paired(schema)
+    paired, events = Paired(schema), Occurrences(schema, counts_as)
     answers: dict[int, list[int]] = {}
     numbers: dict[str, int] = {}
     images: list[dict[str, Any]] = []
@@ -199,6 +205,7 @@ def evaluate(
         images.append({"id": len(images) + 1, "height": one.size[-2], "width": one.size[-1]})
         sides[0].add(one, images[-1])
         paired.add(len(images), one.labels)
+        events.add(0, one)
     seen: set[int] = set()
     for one in predictions:
         if (number := numbers.get(one.item.id)) is not None:
@@ -207,6 +214,7 @@ def evaluate(
             seen.add(number)
             sides[1].add(one, images[number - 1])
             paired.match(number, one.labels)
+            events.add(1, one)
             if asked := sides[0].points.get(number):
                 answers[number] = points.said(asked, one.labels, family)
     parts = {}
@@ -226,7 +234,8 @@ def evaluate(
     ]
     stood = points.figures(pairs, schema) if pairs else None
     tree = paired.hierarchy(len(images), samples, seed)
-    return Evaluation(len(images), len(images) - len(seen), samples, parts, tags, lines, named, stood, tree, paired.names())
+    missing, names = len(images) - len(seen), paired.names()
+    return Evaluation(len(images), missing, samples, parts, tags, lines, named, stood, tree, names, events.figures())
 
 
 def project_evaluate(project: Project, truth: str | None = None, **settings: Any) -> Evaluation:

@@ -44,6 +44,22 @@ class Loader:
         """Release what is kept open for `group`: its last item was loaded. All answers are collected."""
 
     @hookspec(firstresult=True)
+    def follow(self, item: Item) -> Iterator[Image | str | None] | None:
+        """Return the images of a live stream as they come, each with an item of its own; None for an item that `load` loads.
+
+        Asked of items of kind `stream`, on a thread of its own for each. Beside images the iterator yields None at least once a
+        second while nothing comes, so that a run can end, and the name of a group once its last image was yielded. It is closed
+        when the run ends. First answer wins.
+        """
+
+    @hookspec(firstresult=True)
+    def state(self) -> Mapping[str, Mapping[str, Any]] | None:
+        """Return what is known of each camera or stream by name, as JSON-able values; asked every few seconds of a run.
+
+        `state` in it is one word: connected, lost, ended, recorded. `hyla status` shows it. First answer wins.
+        """
+
+    @hookspec(firstresult=True)
     def reference(self, attributes: Mapping[str, Any]) -> Image | None:
         """Return the picture that shows what a label with these attributes is: an exemplar, or one from a catalogue.
 
@@ -123,6 +139,18 @@ class Rule:
         """
 
 
+class Redactor:
+    """Make unrecognisable what nobody may see, in every picture that is shown or written; models see pictures as they are."""
+
+    @hookspec(firstresult=True)
+    def redact(self, image: Image, labels: Labels) -> Image | None:
+        """Return a copy of `image`, of the same size and dtype, without what must not be seen; itself if nothing is hidden.
+
+        `labels` are those of the machine and of people together, so that what anybody saw is hidden. Nothing is shown of a
+        picture for which this fails, or for which nobody answers. First answer wins.
+        """
+
+
 class Format:
     """Write and read one file format. `name` is what the user types; see `hyla.formats` for the helpers."""
 
@@ -140,4 +168,4 @@ class Format:
         """Yield the records of `path`; raise FormatError for what Hyla can't represent. First answer wins."""
 
 
-HOOKS = (Loader, Model, Rule, Format)
+HOOKS = (Loader, Model, Rule, Redactor, Format)

@@ -82,6 +82,14 @@ def files(source: str, extensions: Collection[str]) -> tuple[Path, Iterator[str]
     return None
 
 
+def beside(root: Path, uri: str, extensions: Collection[str]) -> list[str]:
+    """Return the sorted names of the files in the folder of `uri`, below `root` (resolved), as `files` lists them."""
+    folder = (root / uri).parent
+    with os.scandir(folder) as entries:
+        own = [e for e in entries if not e.name.startswith(".") and Path(e.name).suffix.lower() in extensions]
+        return sorted(_readable(e.name) for e in own if _is_own_file(e, root))
+
+
 def inside(root: Path, uri: str) -> Path:
     """Return the file that `uri` names below `root` (resolved); raise BadItem if it lies elsewhere, as `../x` does."""
     try:

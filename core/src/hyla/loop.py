@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import queue
-import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from hyla import config, plugins, privacy
-from hyla.decide.route import item_verdict
+from hyla.decide.route import confirming, item_verdict
 from hyla.engine import Done, Engine, Event, Failed, GroupEnd, Task
+from hyla.engine.following import SESSION
 from hyla.errors import ConfigError, HylaError, StoreError
+from hyla.live import GroupRecords, Reports, end_open_groups, without_secrets
 from hyla.plugins import Pipeline
 from hyla.progress import Progress
 from hyla.schema import Schema
+from hyla.stopping import stop_signs
 from hyla.store import Counts, Project, Quarantined, Stored
 from hyla.summary import Summary
 from hyla.types import Flag, Item, Record, Verdict
 
+STREAM = "stream"  # the kind of an item that is followed and never loaded
 CHUNK = 8  # items that stand alone, given to one loading worker at a time
 COMMIT = 64  # records of one transaction, at most
 COMMIT_SECONDS = 1.0  # and at least this often, so that people see them
@@ -49,12 +51,13 @@ def run(settings: config.Run) -> Summary:
     engine: Engine = plugins.build(settings.engine, "engine", schema=schema)
     pipeline = Pipeline(built)
     items = pipeline.items(source)
+    source = without_secrets(source)
+    settings = replace(settings, source=source)
     if items is None:
         raise ConfigError(
             f"the loader does not recognise source {source!r}", "choose another: loader=NAME", plugins.offered("loader")
         )
-    out = Path(settings.out or f"hyla-out/{settings.preset}").expanduser()
-    with Project.create(out) as project:
+    with Project.create(config.project_folder(settings)) as project:
         provenance = pipeline.provenance()
         run_id = project.start_run({**settings.settings(), "provenance": provenance}, schema, source, versions(), provenance)
         project.remember("decide", settings.decide)
@@ -113,7 +116,7 @@ class _Loop:
         start = time.perf_counter()
         before = self.project.counts()
         try:
-            with Progress(self.settings.progress, before) as progress, _stop_signs() as stop:
+            with Progress(self.settings.progress, before) as progress, stop_signs() as stop:
                 stopped = self._stream(items, progress, stop)
         except BaseException:
             with suppress(StoreError):  # a full disk is why we are here, and the first error is the one to tell
@@ -131,22 +134,29 @@ class _Loop:
     def _stream(self, items: Iterable[Item], progress: Progress, stop: threading.Event) -> bool:
         """Pass every event of the engine to the writer; return True if a signal stopped the stream."""
         writer = _Writer(self, progress)
-        events = self.engine.stream(self.pipeline, self._tasks(items, progress), self.settings.batch)
+        events = self.engine.stream(self.pipeline, self._tasks(items, progress, stop), self.settings.batch)
+        live = self.pipeline.answers("follow")
         try:
             for event in events:
                 writer.put(event)
-                if stop.is_set():
+                if stop.is_set() and not live:  # streams end by themselves then, with their groups
                     return True
-            return False
+            return live and stop.is_set()
         finally:
             events.close()  # type: ignore[attr-defined]  # engines are generators
             writer.close()
 
-    def _tasks(self, items: Iterable[Item], progress: Progress) -> Iterator[Task]:
-        """Cut the source into tasks: whole groups, or a few items that stand alone, without what is stored already."""
+    def _tasks(self, items: Iterable[Item], progress: Progress, stop: threading.Event) -> Iterator[Task]:
+        """Cut the source into tasks: whole groups, a few items that stand alone, without what is stored already, or streams."""
+        first: int | None = None
         for group, members in _groups(enumerate(items)):
             for part in [members] if group else _chunks(members):
                 chunk = list(part)
+                if streams := [item for _, item in chunk if item.kind == STREAM]:
+                    if first is None:
+                        first = self._before_streams()
+                    yield Task("", [(first, item) for item in streams], until=stop)
+                    chunk = [pair for pair in chunk if pair[1].kind != STREAM]
                 self.scanned += len(chunk)
                 progress.scanned(self.scanned)
                 known = self.project.known([item.id for _, item in chunk], quarantined=not self.settings.retry)
@@ -157,7 +167,13 @@ class _Loop:
                     yield Task(group, chunk, frozenset(known))
                 elif fresh or group:
                     yield Task(group, fresh)
-        progress.total(self.scanned)
+        if first is None:
+            progress.total(self.scanned)
+
+    def _before_streams(self) -> int:
+        """End the groups of an earlier run, and return the ordinal of the first group of this one, after all that is stored."""
+        end_open_groups(self.project, self.pipeline)
+        return (self.project.last_ordinal() // SESSION + 1) * SESSION
 
     def record(self, done: Done) -> Record:
         """Check and route one predicted item."""
@@ -168,6 +184,7 @@ class _Loop:
         known = {"size": list(done.size), "intrinsics": getattr(done.frame, "intrinsics", None)}
         seen = replace(done.item, meta={**done.item.meta, **{k: v for k, v in known.items() if v}})
         flags = (*([PARTIAL] if self.pipeline.partial else []), *self.pipeline.check(seen, labels))
+        flags = (*flags, *confirming(labels, self.schema))
         opinion = self.pipeline.route(seen, labels, flags)
         verdict = item_verdict(labels, flags, opinion, Verdict(self.settings.default))
         return Record(done.item, labels, flags, verdict, self.source, done.size, done.frame)
@@ -189,6 +206,7 @@ class _Writer:
         self._error: BaseException | None = None
         self._batch: list[Stored | Quarantined] = []
         self._since = time.monotonic()
+        self._reports = Reports(loop.project, loop.pipeline)
         self._thread = threading.Thread(target=self._work, name="hyla-write")
         self._thread.start()
 
@@ -219,6 +237,7 @@ class _Writer:
             while (event := self._next()) is not None:
                 self._take(event)
             self._flush()
+            self._reports.write(now=True)
         except BaseException as error:  # carried to the thread of the run, which raises it
             self._error = error
 
@@ -252,6 +271,7 @@ class _Writer:
             self._loop.stage_seconds["check"] += time.perf_counter() - start
 
     def _flush(self) -> None:
+        self._reports.write()
         self._since = time.monotonic()
         if not self._batch:
             return
@@ -264,19 +284,8 @@ class _Writer:
     def _end(self, group: str) -> None:
         flags: list[tuple[str, Any]] = []
         if self._loop.pipeline.answers("check_group"):
-            flags = self._loop.pipeline.check_group(_Records(self._loop.project, group))
+            flags = self._loop.pipeline.check_group(GroupRecords(self._loop.project, group))
         self._loop.project.finish_group(group, flags)
-
-
-@dataclass(frozen=True)
-class _Records:
-    """Read a group's records from disk, each time they are iterated."""
-
-    project: Project
-    group: str
-
-    def __iter__(self) -> Iterator[Record]:
-        return self.project.records(source="model", group=self.group)
 
 
 def _groups(items: Iterable[tuple[int, Item]]) -> Iterator[tuple[str, Iterator[tuple[int, Item]]]]:
@@ -288,30 +297,3 @@ def _groups(items: Iterable[tuple[int, Item]]) -> Iterator[tuple[str, Iterator[t
 def _chunks(members: Iterator[tuple[int, Item]]) -> Iterator[list[tuple[int, Item]]]:
     while chunk := list(islice(members, CHUNK)):
         yield chunk
-
-
-@contextmanager
-def _stop_signs() -> Iterator[threading.Event]:
-    """Give an event that the first Ctrl-C or SIGTERM sets; the second ends the process as usual.
-
-    Outside the main thread (a notebook server) signals are left alone.
-    """
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    signs = (signal.SIGINT, signal.SIGTERM)
-    before: Mapping[signal.Signals, Any] = {sign: signal.getsignal(sign) for sign in signs}
-
-    def note(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-        for sign in signs:
-            signal.signal(sign, before[sign])
-
-    for sign in signs:
-        signal.signal(sign, note)
-    try:
-        yield stop
-    finally:
-        for sign in signs:
-            signal.signal(sign, before[sign])

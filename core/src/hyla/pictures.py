@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any, cast
@@ -18,6 +19,7 @@ from hyla.frame import MapFrame
 from hyla.hooks import Loader
 from hyla.montage import montage
 from hyla.plugins import Pipeline
+from hyla.redaction import Redaction
 from hyla.review.pixels import flat
 from hyla.schema import Schema
 from hyla.store import Project
@@ -26,7 +28,9 @@ from hyla.types import Image, Item, Record
 
 
 class Pictures:
-    """Load the items of a source again. The loader is built, and the source looked at, when the first item is asked for.
+    """Load the items of a source again, redacted if the project hides something.
+
+    The loader is built, and the source looked at, when the first item is asked for.
 
     Args:
         source: as the project stored it.
@@ -63,11 +67,22 @@ class Pictures:
             if self._pipeline is None:
                 if "://" not in self.source and not Path(self.source).exists():
                     raise ConfigError(f"the source of the project is gone: {self.source}", "bring it back to where it was")
-                pipeline = Pipeline({"loader": plugins.build(self._settings, "loader", schema=self._schema)})
+                given = {"schema": self._schema, "project": self._project and self._project.path}
+                pipeline = Pipeline({"loader": plugins.build(self._settings, "loader", **given)})
                 if pipeline.items(self.source) is None:  # a loader finds its items relative to the source
                     raise ConfigError(f"the loader no longer recognises {self.source}")
                 self._pipeline = pipeline
             return self._pipeline
+
+    @property
+    def project(self) -> Project | None:
+        """Return the project that holds the items, where there is one: for a format that tells who decided what, and when."""
+        return self._project
+
+    @cached_property
+    def redaction(self) -> Redaction | None:
+        """Return what redacts the pictures, or None where nothing is hidden."""
+        return None if self._project is None else Redaction.of(self._project)
 
     def items(self) -> Iterable[Item]:
         """Return the items of the source, in the order of the scan."""
@@ -83,10 +98,15 @@ class Pictures:
         return self._settings
 
     def answered(self, records: Sequence[Record]) -> dict[str, Answered]:
-        """Return item id -> whose answers the labels rest on, of those of `records` that hold in the project, and were judged."""
+        """Return item id -> whose answers the labels rest on, of those of `records` that hold in the project, and were judged.
+
+        Rows count the labels of the records: those that `Project.released` leaves in.
+        """
         if self._project is None:
             return {}
         found = self._project.answered([one.item.id for one in records])
+        if self._schema.confirms:
+            found = {key: found[key].of(keep) for key, keep in self._project.kept(found).items()}
         return {one.item.id: said for one in records if (said := found.get(one.item.id)) and said.source == one.source}
 
     def proposed(self, item: Item) -> Record | None:
@@ -94,7 +114,16 @@ class Pictures:
         return None if self._project is None else self._project.record(item.id, source="model")
 
     def load(self, item: Item) -> Image:
-        """Return the pixels of `item`; raise BadItem if they can't be read."""
+        """Return the pixels of `item` as people may see them; raise BadItem if they can't be read, or redacted."""
+        image = self.original(item)
+        return image if self.redaction is None else self.redaction(image)
+
+    def original(self, item: Item) -> Image:
+        """Return the pixels of `item` as the loader gives them, for a model and never to be shown or written.
+
+        Raises:
+            BadItem: if they can't be read.
+        """
         image = self.open().load(item)
         if image is None:
             raise BadItem(f"no loader could load {item.uri}")
@@ -109,9 +138,10 @@ class Pictures:
         self.open().close(group)
 
 
-def draw_project(project: Project, to: Path, limit: int, source: str = "best") -> list[Path]:
+def draw_project(project: Project, to: Path, limit: int, source: str = "best", who: str = "") -> list[Path]:
     """Draw up to `limit` items of `project`, evenly spread, as JPEG files in `to`; return their paths. A volume becomes a
-    sheet of slices, and what lies on a map gets a legend.
+    sheet of slices, and what lies on a map gets a legend. Labels that lack confirmations are not drawn. It is written down
+    that `who`, if given, sees them.
     """
     to.mkdir(parents=True, exist_ok=True)
     schema, pictures = project.schema(), Pictures.of(project)
@@ -119,11 +149,13 @@ def draw_project(project: Project, to: Path, limit: int, source: str = "best") -
     stored = counts.items - counts.quarantined
     paths = []
     group = ""
-    for record in _spread(project.records(source=source), stored, limit):
+    for record in _spread(iter(project.released(source)), stored, limit):
         if group and record.item.group != group:
             pictures.close(group)
         group = record.item.group
         paths.append(_write(pictures.load(record.item), record, schema, to))
+        if who:
+            project.saw(who, [record.item.id], "draw")
     if group:
         pictures.close(group)
     return paths

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, metadata
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hyla.types import Click, Flag, Image, Item, Labels, Record, Rle, Verdict
 
 GROUP = "hyla"
-GROUPS = ("preset", "loader", "model", "rules", "decide", "review", "export", "engine", "store")
+GROUPS = ("preset", "loader", "model", "rules", "redact", "decide", "review", "export", "engine", "store")
 FIRST_PARTY = ("healthcare", "driving", "retail", "agriculture", "surveillance")
 
 
@@ -243,6 +243,25 @@ class Pipeline:
         """Tell the loaders that the last item of `group` was loaded."""
         self._call("close", group=group)
 
+    def follow(self, item: Item) -> Generator[Image | str | None, None, None]:
+        """Yield what comes of a live stream; see `hyla.hooks.Loader.follow`. Raise StageError if nobody follows it."""
+        images = self._call("follow", item=item)
+        if images is None:
+            raise StageError(f"no loader follows {item.uri}", "a loader that lists a stream must follow it")
+        try:
+            yield from images
+        except HylaError:
+            raise
+        except Exception as error:
+            self._blame("follow", error)
+        finally:
+            if hasattr(images, "close"):
+                images.close()
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """Return what the loader knows of each camera or stream, by name."""
+        return {name: dict(values) for name, values in (self._call("state") or {}).items()}
+
     def reference(self, attributes: Mapping[str, Any]) -> Image | None:
         """Return the picture that shows what a label with these attributes is; raise StageError for what is no picture."""
         from hyla.types import Image
@@ -285,6 +304,30 @@ class Pipeline:
             got = f"a mask of {tuple(found.size)}" if isinstance(found, Rle) else f"a {type(found).__name__}"
             raise StageError(f"the model refined to {got}", f"give hyla.geometry.encode of an array of {image.size}")
         return found if check_runs(found)[1::2].any() else None
+
+    def redact(self, image: Image, labels: Labels) -> Image:
+        """Return `image` without what must not be seen. The redactor is given pixels that it can't write to.
+
+        Raises:
+            StageError: if nobody answered, or with what is no picture of the same size and dtype.
+        """
+        from dataclasses import replace
+
+        from hyla.lazy import LazyPixels
+        from hyla.types import Image
+
+        if isinstance(image.pixels, LazyPixels):
+            raise StageError(f"{image.item.uri} is too large to be redacted", "cut it into pictures that can be held in memory")
+        kept = image.pixels.view()
+        kept.flags.writeable = False
+        found = self._call("redact", image=replace(image, pixels=kept), labels=labels)
+        if not isinstance(found, Image):
+            got = "nothing" if found is None else f"a {type(found).__name__}"
+            raise StageError(f"the redactor gave {got} for {image.item.id}", "give hyla.Image, also where nothing is hidden")
+        if (found.pixels.shape, found.pixels.dtype, found.volume) != (kept.shape, kept.dtype, image.volume):
+            was, now = (f"{tuple(one.shape)} {one.dtype}" for one in (kept, found.pixels))
+            raise StageError(f"the redactor turned pixels {was} into {now}", "give a copy of the same size and dtype")
+        return found
 
     def check(self, item: Item, labels: Labels) -> list[Flag]:
         """Return the flags of every rule, in the order of the config."""

@@ -32,6 +32,8 @@ class Class:
         skeleton: pairs of keypoint names joined by a line.
         color: `#rrggbb` to draw it in, or empty for one chosen from its place in the schema.
         abstract: True for a class that only groups others and is never given to a label.
+        confirmations: how many different people must say so before such a label counts, 0 to 2, and no fewer than its parents
+            ask for; no rule, setting or format goes below it. 0 leaves it to the flags.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Class:
     skeleton: tuple[tuple[str, str], ...] = ()
     color: str = ""
     abstract: bool = False
+    confirmations: int = 0
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,22 @@ class Schema:
             grown = bool(more)
         return np.array(sorted(self.ids[n] for n in wanted), dtype=np.int64)
 
+    @cached_property
+    def confirmations(self) -> npt.NDArray[np.int64]:
+        """Return how many people must confirm labels of each class (classes,): no fewer than its parents ask for."""
+        least = [one.confirmations for one in self.classes]
+        for i, one in enumerate(self.classes):
+            parent = one.parent
+            while parent:
+                above = self.classes[self.ids[parent]]
+                least[i], parent = max(least[i], above.confirmations), above.parent
+        return np.array(least, dtype=np.int64)
+
+    @cached_property
+    def confirms(self) -> bool:
+        """Tell whether labels of any class must be confirmed."""
+        return bool(self.confirmations.any())
+
     def attributes_of(self, scope: str) -> dict[str, Attribute]:
         """Return name -> attribute for scope `label` or `image`."""
         return {a.name: a for a in self.attributes if a.scope == scope}
@@ -259,6 +278,8 @@ class Schema:
                 if kind not in words:
                     raise ConfigError(f"{where}: unknown kind {kind!r}", did_you_mean(kind, words), words)
         for one in self.classes:
+            if not 0 <= one.confirmations <= 2:
+                raise ConfigError(f"schema.classes.{one.name}: confirmations is {one.confirmations}", "give 0, 1 or 2")
             seen = {one.name}
             parent = one.parent
             while parent:

@@ -89,7 +89,7 @@ def examples(records: Iterable[Record], pictures: Pictures | None) -> Iterator[t
         raise ConfigError(
             "the model can't be trained: records hold labels only, and nothing reads their pictures", "give it pictures"
         )
-    return ((pictures.load(record.item), record.labels) for record in records)
+    return ((pictures.original(record.item), record.labels) for record in records)
 
 
 def _near(name: str, places: Sequence[Path]) -> list[str]:

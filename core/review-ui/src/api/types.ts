@@ -12,6 +12,7 @@ export type Changes = Schemas["Changes"];
 export type ClassInfo = Schemas["ClassInfo"];
 export type ClickPoint = Schemas["ClickPoint"];
 export type Clip = Schemas["Clip"];
+export type ClipEvent = Schemas["ClipEvent"];
 export type ClipFrame = Schemas["ClipFrame"];
 export type Decide = Schemas["Decide"];
 export type Decisions = Schemas["Decisions"];

@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/v1/accesses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Accesses
+         * @description List who saw which clip or item, the latest last: by one person, or of one clip or item, if given. For admins alone.
+         */
+        get: operations["accesses_api_v1_accesses_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/clips/{item_id}": {
         parameters: {
             query?: never;
@@ -569,6 +589,22 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * Access
+         * @description Say that a person began to look at something at a time in UTC: at a clip, or at an item that stands alone.
+         */
+        Access: {
+            /** At */
+            at: string;
+            /** Clip */
+            clip: string;
+            /** How */
+            how: string;
+            /** Item */
+            item: string;
+            /** Person */
+            person: string;
+        };
+        /**
          * AllMade
          * @description Answer `Decisions` and `Undo`, in the order of the request.
          */
@@ -691,12 +727,16 @@ export interface components {
         /**
          * ClassInfo
          * @description Describe a class of the schema; its id is its place in the list.
+         *
+         *     `confirmations`: how many different people must say so before such a label counts.
          */
         ClassInfo: {
             /** Abstract */
             abstract: boolean;
             /** Color */
             color: string;
+            /** Confirmations */
+            confirmations: number;
             /** Keypoints */
             keypoints: string[];
             /** Kinds */
@@ -730,7 +770,9 @@ export interface components {
          * @description Hold all labels of a clip. `boxes`: [frame, row, class, track, x0, y0, x1, y1, score, open]; frame counts `frames` from 0.
          *
          *     `open` is 1 for a label that a person still has to answer. `kinds`: kind of geometry of each of `boxes`. `suspects`: frames
-         *     that a rule questions, by track: [track, frame, reason].
+         *     that a rule questions, by track: [track, frame, reason]. `next_track`: the first number above those of tracks that no track
+         *     and no event has; `next_event`: the first above all. `crop`: the address of the crop of a label, with {item}, {annotation}
+         *     and {row} in it.
          */
         Clip: {
             /** Boxes */
@@ -746,12 +788,18 @@ export interface components {
                 number,
                 number
             ][];
+            /** Crop */
+            crop: string;
+            /** Events */
+            events: components["schemas"]["ClipEvent"][];
             /** Frames */
             frames: components["schemas"]["ClipFrame"][];
             /** Group */
             group: string;
             /** Kinds */
             kinds: number[];
+            /** Next Event */
+            next_event: number;
             /** Next Track */
             next_track: number;
             /** Size */
@@ -764,12 +812,46 @@ export interface components {
             ][];
         };
         /**
+         * ClipEvent
+         * @description Tell of one event of a clip: a tag with a track, on each frame from `first` to `last` that has it.
+         *
+         *     `attributes`: as the last frame has them. `denied`: the machine said so, and people took it away. `said`: who confirmed or
+         *     denied it, in their order; of what this person has yet to answer unswayed, nobody.
+         */
+        ClipEvent: {
+            /** Attributes */
+            attributes: {
+                [key: string]: unknown;
+            };
+            /** Class */
+            class: string;
+            /** Denied */
+            denied: boolean;
+            /** First */
+            first: number;
+            /** Last */
+            last: number;
+            /** Said */
+            said: string[];
+            /** Track */
+            track: number;
+        };
+        /**
          * ClipFrame
          * @description Name one frame of a clip.
+         *
+         *     `asks`: second where this person is asked for a second opinion, and sees the machine's labels; adjudicate where two people
+         *     differ about events and nothing else, and this person may choose: `annotation` is the opinion that has all of the events, and
+         *     those that the other lacks are open.
          */
         ClipFrame: {
             /** Annotation */
             annotation: number;
+            /**
+             * Asks
+             * @enum {string}
+             */
+            asks: "" | "second" | "adjudicate";
             /** Image */
             image: string;
             /** Index */
@@ -1712,6 +1794,48 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    accesses_api_v1_accesses_get: {
+        parameters: {
+            query?: {
+                person?: string | null;
+                what?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Access"][];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+            /** @description Client Error */
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Failure"];
+                };
+            };
+        };
+    };
     clip_api_v1_clips__item_id__get: {
         parameters: {
             query?: never;

@@ -3,7 +3,8 @@ import { app } from "../app.svelte";
 import { KINDS, Refusal } from "./clip";
 import type { Box } from "./clip";
 import * as edits from "./edits";
-import { rowKey, trackKey, type ClipState } from "./state.svelte";
+import { rowKey, trackKey } from "./selection";
+import type { ClipState } from "./state.svelte";
 import { span } from "./tracks";
 
 /** Take the selected box in this frame away. */
@@ -52,9 +53,10 @@ export function drawn(clip: ClipState, kind: string, box: Box, shape: unknown): 
 /** Give the selected track or label a class, or say what is drawn next. */
 export function classify(clip: ClipState, name: string): void {
   const cls = app.schema.classes.findIndex((one) => one.name === name);
-  const { mark, track } = clip;
+  const { mark } = clip;
+  const whole = clip.track?.id ?? clip.events.selected?.track;
   clip.drawing = name;
-  if (track) clip.act((film) => edits.setClass(film, track.id, cls));
+  if (whole !== undefined) clip.act((film) => edits.setClass(film, whole, cls));
   else if (mark) clip.act((film) => edits.changeRow(film, clip.frame, mark.row, { class: cls }));
 }
 

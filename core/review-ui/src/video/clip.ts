@@ -4,13 +4,14 @@
  * Nothing here is changed in place. A gesture applied to a clip gives another clip, in which frames that it does not touch are the
  * same objects, so that undo is to go back to what was.
  */
-import type { Clip, ItemState, LabelRow, Made } from "../api/types";
+import type { Clip, ClipEvent, ItemState, LabelRow, Made } from "../api/types";
 
 export type Box = readonly [number, number, number, number];
 
 /** Names of kinds, in the order of their numbers on the wire. */
 export const KINDS = ["tag", "box", "rotated_box", "polygon", "polyline", "keypoints", "mask", "cuboid"] as const;
 export const NO_TRACK = -1;
+export const TAG = 0;
 
 /**
  * One label of a frame, as far as the timeline needs it. `class` and `kind` are numbers; `open`: a person still has to answer;
@@ -49,6 +50,13 @@ export interface Frame extends Held {
   readonly lane: string;
   readonly outcome: string | null;
   readonly image: string;
+  /** This person is asked for a second opinion on it, or to choose between two, and sees other labels than those that hold. */
+  readonly asks: "" | "second" | "adjudicate";
+}
+
+/** What the server said of an event when the clip was opened; `open`: somebody still had to answer it. */
+export interface Told extends ClipEvent {
+  readonly open: boolean;
 }
 
 export interface Film {
@@ -56,8 +64,12 @@ export interface Film {
   /** Height, width. */
   readonly size: readonly number[];
   readonly frames: readonly Frame[];
-  /** The first number that no track has. */
+  /** The first number that no track has, above those of tracks; and the first above those of events too. */
   readonly nextTrack: number;
+  readonly nextEvent: number;
+  readonly told: ReadonlyMap<number, Told>;
+  /** The address of the crop of a label, with {item}, {annotation} and {row} in it. */
+  readonly crop: string;
 }
 
 /**
@@ -73,7 +85,7 @@ export interface Change {
   readonly attributes?: Readonly<Record<string, unknown>>;
 }
 
-/** A label to add: as given, or a copy of one in another frame, fitted into `box`. */
+/** A label to add: as given, or a copy of one in another frame, fitted into `box`, with other attributes where some are given. */
 export interface Fresh {
   readonly class: number;
   readonly track: number;
@@ -81,11 +93,12 @@ export interface Fresh {
   readonly box: Box;
   readonly shape?: unknown;
   readonly hand?: boolean;
+  readonly attributes?: Readonly<Record<string, unknown>>;
   readonly like?: { readonly frame: number; readonly row: number };
 }
 
 export interface EditStep {
-  readonly action: "edit";
+  readonly action: "edit" | "adjudicate";
   readonly put: ReadonlyMap<number, Change>;
   readonly add: readonly Fresh[];
   readonly drop: readonly number[];
@@ -99,10 +112,14 @@ export interface AnswerStep {
 
 export type Step = EditStep | AnswerStep;
 
+export const isEdit = (step: Step): step is EditStep => step.action === "edit" || step.action === "adjudicate";
+
 /** All that one gesture does, by frame: it is sent, made and undone as one. */
 export interface Gesture {
   readonly label: string;
   readonly steps: ReadonlyMap<number, Step>;
+  /** A second opinion, or the choice between two: where one is asked for, nothing else can be done here. */
+  readonly opinion?: boolean;
 }
 
 /** Say why a gesture can't be done, in words for the person. */
@@ -129,7 +146,10 @@ export function filmOf(clip: Clip): Film {
     marks: marks[i]!.sort((a, b) => a.row - b.row),
     suspects: (suspects.get(i) ?? []).map(([track, , reason]) => ({ track, reason })),
   }));
-  return { group: clip.group, size: clip.size, frames, nextTrack: clip.next_track };
+  const open = new Set(marks.flat().flatMap((mark) => (mark.open && mark.kind === TAG ? [mark.track] : [])));
+  const told = new Map(clip.events.map((one) => [one.track, { ...one, open: open.has(one.track) }]));
+  const { group, size, next_track: nextTrack, next_event: nextEvent, crop } = clip;
+  return { group, size, frames, nextTrack, nextEvent, told, crop };
 }
 
 /** Return the times of the frames: seconds, if they are known and run forwards, else their numbers. */
@@ -142,16 +162,23 @@ export function times(film: Film): number[] {
 /** Return the clip after a gesture, as the server will have it, but for the numbers of annotations and the lanes. */
 export function apply(film: Film, gesture: Gesture): Film {
   const frames = [...film.frames];
-  let nextTrack = film.nextTrack;
+  let { nextTrack, nextEvent } = film;
   for (const [at, step] of gesture.steps) {
     const frame = frames[at];
     if (!frame) continue;
-    const { marks, suspects } = step.action === "edit" ? edited(frame, step) : answered(frame, step);
+    const { marks: left, suspects } = isEdit(step) ? edited(frame, step) : answered(frame, step);
+    // An opinion is about the whole frame, whatever it drops.
+    const marks = gesture.opinion ? left.map((mark) => (mark.open ? { ...mark, open: false } : mark)) : left;
     // Where nothing is open the frame waits no more, as far as is known here.
     frames[at] = { ...frame, marks, suspects, lane: marks.some((mark) => mark.open) ? frame.lane : "" };
-    nextTrack = marks.reduce((next, mark) => Math.max(next, mark.track + 1), nextTrack);
+    for (const { kind, track } of marks) {
+      nextEvent = Math.max(nextEvent, track + 1);
+      // Events may be numbered from far above; what is new among tracks is numbered as they are.
+      if (kind !== TAG) nextTrack = Math.max(nextTrack, track + 1);
+      else if (track === nextTrack) nextTrack += 1;
+    }
   }
-  return { ...film, frames, nextTrack };
+  return { ...film, frames, nextTrack, nextEvent };
 }
 
 /**
@@ -195,8 +222,8 @@ function edited(frame: Frame, { put, add, drop }: EditStep): Held {
       const change = put.get(mark.row);
       return change ? { ...mark, ...known(mark, change), open: false } : mark;
     });
-  const fresh = add.map(({ class: cls, track, kind, box, hand = false }) => {
-    return { row: 0, class: cls, track, kind, box, score: 1, open: false, hand };
+  const fresh = add.map(({ class: cls, track, kind, box, attributes, hand = false }) => {
+    return { row: 0, class: cls, track, kind, box, score: 1, open: false, hand, ...(attributes && { attributes }) };
   });
   const suspects = frame.suspects.flatMap((suspect) => {
     const row = frame.marks.find((mark) => mark.track === suspect.track)?.row ?? -1;

@@ -40,13 +40,21 @@ export function commands(clip: ClipState, screen: Screen): { item: Handlers; vid
       screen.pause();
       if (!event.isTrusted || !screen.viewer()?.key(event)) act();
     };
+  const { events, walk } = clip;
+  /** A key that is about the crops while one walks through them. */
+  const cropwise =
+    (crops: () => void, else_: Handler): Handler =>
+    (press) =>
+      walk.track === null ? else_(press) : crops();
   const accept = () => {
+    if (walk.track !== null) return walk.yes();
     if (clip.merging?.step === "choose") return clip.partner === null ? undefined : clip.merge();
     if (clip.question.about === "done") return screen.nextClip();
     clip.answer("accept");
   };
   const acceptFrame = () => {
-    if (clip.merging || clip.question.about === "done" || clip.here.lane !== clip.lane) return accept();
+    if (walk.track !== null || clip.merging || clip.question.about === "done" || clip.here.lane !== clip.lane)
+      return accept();
     clip.answer("accept", true);
   };
   const draw = (name: Tool) => () => {
@@ -70,7 +78,7 @@ export function commands(clip: ClipState, screen: Screen): { item: Handlers; vid
       accept: still(accept),
       acceptItem: still(acceptFrame),
       repair: still(() => (clip.lane === "repair" ? undefined : clip.answer("repair"))),
-      reject: still(() => acts.remove(clip)),
+      reject: still(() => (events.selected ? events.remove() : acts.remove(clip))),
       class: ({ digit }) => {
         const cls = classOfDigit(app.schema, digit);
         if (cls) acts.classify(clip, cls.name);
@@ -96,23 +104,49 @@ export function commands(clip: ClipState, screen: Screen): { item: Handlers; vid
     },
     video: {
       play: screen.play,
-      frameBack: step(-1),
-      frameOn: step(1),
+      frameBack: cropwise(() => walk.go(walk.at - 1), step(-1)),
+      frameOn: cropwise(() => walk.go(walk.at + 1), step(1)),
       frameBack10: step(-10),
       frameOn10: step(10),
       firstFrame: step(-Infinity),
       lastFrame: step(Infinity),
       previousKeyframe: still(() => moves.keyframe(clip, -1)),
       nextKeyframe: still(() => moves.keyframe(clip, 1)),
-      nextSuspect: still(() => moves.suspect(clip, 1)),
-      previousSuspect: still(() => moves.suspect(clip, -1)),
+      nextSuspect: cropwise(
+        () => walk.doubt(1),
+        still(() => moves.suspect(clip, 1)),
+      ),
+      previousSuspect: cropwise(
+        () => walk.doubt(-1),
+        still(() => moves.suspect(clip, -1)),
+      ),
       split: still(() => acts.split(clip)),
       merge: still(() => clip.merge()),
       interpolate: still(() => acts.interpolate(clip)),
       outside: still(() => clip.withTrack((film, track) => edits.removeFrom(film, track.id, clip.frame))),
       occluded: still(() => acts.occlude(clip)),
-      deleteTrack: still(() => clip.withTrack((film, track) => edits.deleteTrack(film, track.id)) && clip.advance()),
+      deleteTrack: still(() =>
+        events.selected
+          ? events.remove()
+          : clip.withTrack((film, track) => edits.deleteTrack(film, track.id)) && clip.advance(),
+      ),
       unsureTrack: still(() => clip.answer("unsure")),
+      yes: still(accept),
+      no: still(() => {
+        if (walk.track !== null) return walk.no();
+        if (events.selected) return events.answer(false);
+        app.toast(
+          clip.track ? "Walk through the track with R first, or split it here with S." : "Select an event first.",
+        );
+      }),
+      nextEvent: () => events.step(1),
+      previousEvent: () => events.step(-1),
+      widerLoop: () => events.widen(1),
+      shorterLoop: () => events.widen(-1),
+      startHere: still(() => events.move("start")),
+      endHere: still(() => events.move("end")),
+      addEvent: still(() => (events.adding = !events.adding)),
+      walk: still(() => void walk.toggle()),
     },
     global: { undo: () => screen.turn("undo"), redo: () => screen.turn("redo") },
   };

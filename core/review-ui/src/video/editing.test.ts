@@ -27,7 +27,7 @@ class Server {
     group: "clip",
     size: [100, 100],
     frames: this.held.map(({ annotation, lane }, i) => {
-      return { item: `f${i}`, index: i, seconds: i / 10, annotation, lane, outcome: null, image: "" };
+      return { item: `f${i}`, index: i, seconds: i / 10, annotation, lane, outcome: null, image: "", asks: "" };
     }),
     boxes: this.held.flatMap(({ annotation, open }, i) =>
       this.labels.get(annotation)!.map((label, row): Clip["boxes"][number] => {
@@ -37,7 +37,10 @@ class Server {
     ),
     kinds: this.held.flatMap(({ annotation }) => this.labels.get(annotation)!.map(() => 1)),
     suspects: [],
+    events: [],
     next_track: 10,
+    next_event: 10,
+    crop: "",
   });
 
   item = async (id: string): Promise<Item> => {

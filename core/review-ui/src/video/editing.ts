@@ -6,7 +6,7 @@
  * is asked anew.
  */
 import type { Changes, Clip, Decide, Item, LabelRow, Made, SchemaInfo } from "../api/types";
-import { apply, filmOf, KINDS, Refusal, settle } from "./clip";
+import { apply, filmOf, isEdit, KINDS, Refusal, settle } from "./clip";
 import type { EditStep, Film, Fresh, Gesture, Held } from "./clip";
 import { changed, fitted } from "./fit";
 
@@ -149,10 +149,15 @@ export class Editing {
     const decisions = await pooled(TOGETHER, steps, async ([at, step], i): Promise<Decide> => {
       const { item, annotation } = base.frames[at]!;
       const active = { active_ms: i === 0 ? ms - each * (steps.length - 1) : each };
-      if (step.action !== "edit") {
+      if (!isEdit(step)) {
         const known = await this.#labels.get(annotation)?.catch(() => undefined);
         if (known && step.action === "reject") labels.set(item, without(known, step.rows));
         return { item, action: step.action, annotation, rows: [...step.rows], ...active };
+      }
+      if (!step.put.size && !step.add.length) {
+        const known = await this.#labels.get(annotation)?.catch(() => undefined);
+        if (known) labels.set(item, without(known, step.drop));
+        return { item, action: step.action, annotation, changes: { drop: [...step.drop] }, done: false, ...active };
       }
       const before = await this.#labelsOf(base, at);
       const changes = await this.#changes(base, before, step);
@@ -169,7 +174,8 @@ export class Editing {
     return { put: Object.fromEntries(rows) as Record<string, LabelRow>, add: added, drop: [...drop] };
   }
 
-  async #fresh(base: Film, { class: cls, track, kind, box, shape = null, like }: Fresh): Promise<LabelRow> {
+  async #fresh(base: Film, fresh: Fresh): Promise<LabelRow> {
+    const { class: cls, track, kind, box, shape = null, like, attributes = {} } = fresh;
     const plain: LabelRow = {
       class: this.#parts.schema.classes[cls]!.name,
       kind: KINDS[kind]!,
@@ -177,12 +183,13 @@ export class Editing {
       score: 1,
       shape,
       track,
-      attributes: {},
+      attributes: { ...attributes },
     };
     if (!like) return plain;
     const model = (await this.#labelsOf(base, like.frame))[like.row]!;
     const placed = shape === null ? fitted(model, box) : { ...model, box: plain.box, shape };
-    return { ...plain, ...placed, track, score: 1, evidence: {} };
+    const facts = { ...placed.attributes, ...attributes };
+    return { ...plain, ...placed, track, score: 1, attributes: facts, evidence: {} };
   }
 
   #labelsOf(film: Film, at: number): Promise<LabelRow[]> {

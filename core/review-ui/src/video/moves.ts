@@ -1,7 +1,8 @@
 /** Go about a clip: to other tracks, to keyframes, to what a rule doubts. */
 import { app } from "../app.svelte";
 import { nextKeyframe } from "./tracks";
-import { trackKey, type ClipState } from "./state.svelte";
+import { trackKey } from "./selection";
+import type { ClipState } from "./state.svelte";
 
 /** Go to the next track, least sure first; false after the last one, so that Tab leaves the picture. */
 export function cycle(clip: ClipState, way: 1 | -1): false | void {

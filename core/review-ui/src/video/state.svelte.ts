@@ -1,34 +1,19 @@
 /** What the video screen shows of a clip, and what the person is asked; the screen's commands act on this. */
 import { api } from "../api/client";
-import type { Item, LabelRow, Made } from "../api/types";
+import type { Item, Made } from "../api/types";
 import { app } from "../app.svelte";
-import { KINDS, NO_TRACK, Refusal, roughLabel } from "./clip";
+import { go } from "../router";
+import { NO_TRACK, Refusal } from "./clip";
 import type { Box, Film, Frame, Gesture, Mark } from "./clip";
 import type { Editing } from "./editing";
 import * as edits from "./edits";
-import { current } from "./fit";
-import { asking, markAt, successor, TOLERANCE, tracksOf } from "./tracks";
+import { Happening } from "./happening.svelte";
+import { Nudge } from "./nudge";
+import { rowKey, rowOf, trackKey, trackOf, type Merging, type Question } from "./selection";
+import { shownLabel } from "./shown";
+import { asking, markAt, successor, tracksOf } from "./tracks";
 import type { Track } from "./tracks";
-
-/** Selected labels have keys as in the viewer: of a track one above its number, of a label without a track below 0. */
-export const trackKey = (track: number): number => track + 1;
-export const rowKey = (row: number): number => -1 - row;
-export const trackOf = (key: number | null): number => (key !== null && key > 0 ? key - 1 : NO_TRACK);
-export const rowOf = (key: number | null): number => (key !== null && key < 0 ? -1 - key : -1);
-
-/** What the person is asked now. */
-export type Question =
-  | { about: "track"; track: Track }
-  | { about: "label"; mark: Mark }
-  | { about: "frame"; open: number }
-  | { about: "nothing" }
-  | { about: "done" };
-
-/** Merging: the other track is to be chosen, or which boxes to keep. */
-export type Merging = null | { step: "choose" } | { step: "keep"; a: number; b: number; frames: readonly number[] };
-
-const NUDGE_MS = 350;
-const BOX = KINDS.indexOf("box");
+import { Walking } from "./walking.svelte";
 
 export class ClipState {
   readonly editing: Editing;
@@ -47,28 +32,38 @@ export class ClipState {
   /** The class that is drawn next. */
   drawing = $state("");
 
-  tracks = $derived(tracksOf(this.film, this.lane));
+  /** Tracks and events. */
+  rows = $derived.by(() => {
+    const all = tracksOf(this.film, this.lane);
+    return [...all.filter((one) => one.event), ...all.filter((one) => !one.event)];
+  });
+  tracks = $derived(this.rows.filter((one) => !one.event));
   here = $derived<Frame>(this.film.frames[this.frame]!);
   track = $derived(this.tracks.find((track) => track.id === trackOf(this.key)) ?? null);
   mark = $derived(
-    this.track
-      ? (markAt(this.film, this.track.id, this.frame) ?? null)
+    trackOf(this.key) !== NO_TRACK
+      ? (markAt(this.film, trackOf(this.key), this.frame) ?? null)
       : (this.here.marks.find((mark) => mark.row === rowOf(this.key)) ?? null),
   );
   left = $derived(asking(this.tracks));
   waiting = $derived(this.film.frames.filter((frame) => frame.lane === this.lane).length);
   question = $derived.by((): Question => {
     const waits = this.here.lane === this.lane;
+    const { selected } = this.events;
+    if (selected?.asked && !this.events.given.has(selected.track)) return { about: "event", event: selected };
+    if (selected) return { about: this.waiting ? "nothing" : "done" };
     if (this.track?.open) return { about: "track", track: this.track };
     if (!this.track && this.mark?.open && waits) return { about: "label", mark: this.mark };
     if (waits && !this.mark && !this.track)
       return { about: "frame", open: this.here.marks.filter((mark) => mark.open).length };
     return { about: this.waiting ? "nothing" : "done" };
   });
+  /** The frame shown can be answered only as a picture: its labels are judged together. */
+  wholly = $derived(this.here.asks !== "" || this.here.lane === "adjudicate");
   /** The labels of the frame, by the keys of the viewer. */
   entries = $derived(
     this.here.marks.flatMap((mark, i) => {
-      const label = this.labelOf(mark);
+      const label = shownLabel(this.detail, this.here, mark, app.schema);
       return label ? [{ key: this.keyOf(mark, i), label, open: mark.open }] : [];
     }),
   );
@@ -76,7 +71,10 @@ export class ClipState {
   /** The person may decide, and not only look. */
   readonly may = app.session.role !== "viewer";
 
-  #nudge: { step: number; timer: ReturnType<typeof setTimeout>; commit: () => void } | null = null;
+  readonly events = new Happening(this);
+  readonly walk = new Walking(this);
+
+  readonly #nudge = new Nudge();
 
   constructor(editing: Editing, frame: number) {
     this.editing = editing;
@@ -88,8 +86,11 @@ export class ClipState {
     this.begin();
   }
 
-  /** Select the track to ask about first: one that is open here, else any. `stay` on the frame. */
+  /** Select what to ask about first: an event, a track that is open here, else any. `stay` on the frame. */
   begin(stay = false): void {
+    const { left } = this.events;
+    const shown = left.find((one) => one.spots.some((spot) => spot.frame === this.frame));
+    if (left.length && !stay) return this.events.choose(shown ?? left[0]!);
     const here = this.left.find((track) => this.here.marks.some((mark) => mark.open && mark.track === track.id));
     const first = here ?? (stay ? undefined : this.left[0]);
     if (first) this.choose(first, here !== undefined);
@@ -97,35 +98,27 @@ export class ClipState {
 
   /** Follow what was undone or done again: a track that is open again is asked about. */
   async follow(made: readonly Made[]): Promise<void> {
-    const before = new Map(this.tracks.map((track) => [track.id, track.open]));
+    const before = new Map(this.rows.map((track) => [track.id, track.open]));
     if (!(await this.editing.heard(made))) return;
+    // Who gives a second opinion sees other labels than those that hold.
+    if (made.some((one) => one.state.lane === "second" || one.state.lane === "adjudicate")) await this.renew();
+    const events = this.events.left.filter((one) => (before.get(one.track) ?? 0) === 0);
+    if (events.length === 1) return this.events.choose(events[0]!);
     const again = this.left.filter((track) => track.open > (before.get(track.id) ?? 0));
     if (again.length === 1) this.choose(again[0]!, true);
     else if (!this.track?.open) this.begin(true);
   }
 
+  /** Ask for the clip as it is now. */
+  async renew(): Promise<void> {
+    this.events.forget();
+    await this.editing.settled();
+    await this.editing.reload();
+  }
+
   keyOf(mark: Mark, i: number): number {
     const again = mark.track === NO_TRACK || this.here.marks.findIndex((one) => one.track === mark.track) < i;
     return again ? rowKey(mark.row) : trackKey(mark.track);
-  }
-
-  /**
-   * Return a label in full, with what was changed since its item came, from the item of this frame or of the one before; a box needs
-   * none. Null where the shape is not known yet: nothing is better than a box that is none.
-   */
-  labelOf(mark: Mark): LabelRow | null {
-    const rough = mark.kind === BOX ? roughLabel(mark, (cls) => this.className(cls)) : null;
-    const { detail, here } = this;
-    if (detail?.id !== here.item) return rough;
-    const alike = (label: LabelRow) => label.kind === KINDS[mark.kind];
-    const row = detail.labels[mark.row];
-    if (detail.state.annotation === here.annotation && row && alike(row)) return current(row, mark, app.schema);
-    // The labels changed since: what has no track is known by where it is.
-    const near = ({ box }: LabelRow) => box.every((v, i) => Math.abs(v - mark.box[i]!) < TOLERANCE);
-    const known = detail.labels.find(
-      (label) => alike(label) && (mark.track === NO_TRACK ? near(label) : label.track === mark.track),
-    );
-    return known ? current(known, mark, app.schema) : rough;
   }
 
   className(cls: number): string {
@@ -160,6 +153,7 @@ export class ClipState {
     this.flush();
     const other = trackOf(key);
     if (this.merging?.step === "choose" && other !== NO_TRACK && other !== this.track?.id) return this.merge(other);
+    if (this.walk.track !== null && this.walk.track !== other) this.walk.close();
     this.key = key;
     this.partner = null;
     if (this.merging) this.merging = null;
@@ -185,6 +179,8 @@ export class ClipState {
 
   /** Go to what is asked next: a track, else a frame; tell if nothing is left. */
   advance(): void {
+    const [event] = this.events.left;
+    if (event) return this.events.choose(event);
     const next = this.left[0];
     if (next) return this.choose(next);
     this.select(null);
@@ -200,7 +196,11 @@ export class ClipState {
     this.flush();
     try {
       if (!this.may) throw new Refusal("You may look at this project, and not change it.");
-      this.editing.do(make(this.editing.film), this.frame);
+      const { film } = this.editing;
+      const gesture = make(film);
+      if (!gesture.opinion && [...gesture.steps.keys()].some((frame) => film.frames[frame]?.asks))
+        throw new Refusal("You are asked for your opinion: answer the events, or open the frame as a picture.");
+      this.editing.do(gesture, this.frame);
       return true;
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -214,7 +214,11 @@ export class ClipState {
   /** Answer what is asked. `whole`: about the frame, whatever is selected. */
   answer(action: "accept" | "repair" | "unsure", whole = false): void {
     const { track, mark, frame } = this;
-    const about = whole ? "frame" : this.question.about;
+    const asked = this.question.about;
+    if (asked === "event") return action === "unsure" ? this.events.unsure() : this.events.answer(action === "accept");
+    const about = whole ? "frame" : asked;
+    // What a second person is asked about a picture is asked where the whole of it is judged.
+    if (about === "frame" && this.wholly) return go("item", this.here.item);
     if (action === "accept" && (about === "nothing" || about === "done")) return this.advance();
     const ways = { accept: edits.acceptTrack, repair: edits.repairTrack, unsure: edits.unsureTrack };
     const done = this.act((film) => {
@@ -264,31 +268,27 @@ export class ClipState {
   }
 
   cancel(): void {
-    if (this.merging || this.partner !== null) [this.merging, this.partner] = [null, null];
+    if (this.walk.track !== null) this.walk.close();
+    else if (this.events.adding) this.events.adding = false;
+    else if (this.merging || this.partner !== null) [this.merging, this.partner] = [null, null];
     else this.select(null);
   }
 
   /** A label was moved or reshaped; arrow keys in a row (`step`) are one gesture. */
   reshaped(key: number, kind: string, box: Box, shape: unknown, step: number): void {
-    if (this.#nudge && this.#nudge.step !== step) this.flush();
-    if (this.#nudge) clearTimeout(this.#nudge.timer);
     const [track, row] = [trackOf(key), rowOf(key)];
     const [frame, own] = [this.frame, kind === "box" ? undefined : shape];
-    const commit = () => {
-      this.#nudge = null;
+    this.#nudge.push(step, () =>
       this.act((film) =>
         track === NO_TRACK
           ? edits.changeRow(film, frame, row, { box, ...(own !== undefined && { shape: own }) })
           : edits.moveBox(film, track, frame, box, own),
-      );
-    };
-    this.#nudge = { step, commit, timer: setTimeout(commit, NUDGE_MS) };
+      ),
+    );
   }
 
   /** Send what the arrow keys moved. */
   flush(): void {
-    if (!this.#nudge) return;
-    clearTimeout(this.#nudge.timer);
-    this.#nudge.commit();
+    this.#nudge.flush();
   }
 }

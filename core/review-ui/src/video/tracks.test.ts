@@ -26,6 +26,7 @@ function film(
       lane: o.lane ?? "review",
       outcome: null,
       image: `/${i}.jpg`,
+      asks: "",
     })),
     boxes: rows.map(([frame, track, box, open = 1, score = 0.5]) => {
       const row = next.get(frame) ?? 0;
@@ -34,7 +35,10 @@ function film(
     }),
     kinds: rows.map(() => 1),
     suspects: o.suspects ?? [],
+    events: [],
     next_track: rows.reduce((most, row) => Math.max(most, row[1] + 1), 0),
+    next_event: rows.reduce((most, row) => Math.max(most, row[1] + 1), 0),
+    crop: "",
   };
   return filmOf(clip);
 }

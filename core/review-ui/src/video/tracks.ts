@@ -1,5 +1,5 @@
 /** Tracks of a clip: where they exist, their keyframes and gaps, what is asked about them, and in which order. */
-import { grouped, NO_TRACK, times } from "./clip";
+import { grouped, NO_TRACK, TAG, times } from "./clip";
 import type { Box, Film, Mark } from "./clip";
 
 /** How far a box may lie from the line between two keyframes without being one, in pixels. */
@@ -13,6 +13,8 @@ export interface Spot {
 
 export interface Track {
   readonly id: number;
+  /** It is no thing but something that happens: a tag on each of its frames. */
+  readonly event: boolean;
   /** In the order of frames, one a frame. */
   readonly spots: readonly Spot[];
   /** First and last frame of each stretch without a gap. */
@@ -52,8 +54,8 @@ export function markAt(film: Film, track: number, frame: number): Mark | undefin
 }
 
 /**
- * Return the tracks of a clip by their first frame; labels without a track belong to none. Only what waits in `lane` counts as open,
- * if one is given.
+ * Return the tracks and the events of a clip by their first frame; labels without a track belong to none. Only what waits in `lane`
+ * counts as open, if one is given.
  */
 export function tracksOf(film: Film, lane: string | null = null): Track[] {
   const asked = ({ frame, mark }: Spot) => mark.open && (lane === null || film.frames[frame]!.lane === lane);
@@ -73,6 +75,7 @@ export function tracksOf(film: Film, lane: string | null = null): Track[] {
     const at = new Map(spots.map((spot) => [spot.frame, spot]));
     return {
       id,
+      event: all.every((spot) => spot.mark.kind === TAG),
       spots,
       runs: runsOf(spots),
       keyframes: keyframesOf(spots, clock),

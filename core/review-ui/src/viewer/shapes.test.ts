@@ -128,7 +128,15 @@ it("keeps all else of a label that gets another geometry", () => {
 });
 
 it("finds the bones of a class", () => {
-  const one = { name: "p", parent: "", kinds: [], keypoints: ["a", "b", "c"], color: "", abstract: false };
+  const one = {
+    name: "p",
+    parent: "",
+    kinds: [],
+    keypoints: ["a", "b", "c"],
+    color: "",
+    abstract: false,
+    confirmations: 0,
+  };
   const classes = [{ ...one, skeleton: [["a", "c"], ["c", "x"]] as [string, string][] }]; // prettier-ignore
   const schema: SchemaInfo = { name: "s", version: "1", kinds: [], classes, attributes: [] };
   expect(bonesOf(schema, "p")).toEqual([[0, 2]]);

@@ -10,6 +10,7 @@ import { Live } from "./live";
 import { Overlay } from "./overlay";
 import { Passive } from "./passive";
 import { compose } from "./scene";
+import { Spotlight, type Lit } from "./spotlight";
 import { Stage } from "./stage";
 import { Tools } from "./tools";
 import type { Entry, Key, Matrix3, Point, ShowOptions, Tool, ToolOptions, ToolState, ViewerEvents } from "./types";
@@ -31,6 +32,7 @@ export class Viewer {
   #passive: Passive;
   #live = new Live();
   #overlay = new Overlay();
+  #spotlight = new Spotlight();
   #stage: Stage;
   #hand: Hand;
   #tools: Tools;
@@ -56,7 +58,7 @@ export class Viewer {
         this.#stage.gesture(on);
       },
     );
-    const layers = [this.#passive.layer, this.#overlay.layer, this.#live.layer];
+    const layers = [this.#passive.layer, this.#spotlight.layer, this.#overlay.layer, this.#live.layer];
     this.#stage = new Stage(target, this.#hand, layers, () => this.#changed());
     this.element = this.#stage.element;
     this.element.tabIndex = 0;
@@ -163,9 +165,15 @@ export class Viewer {
     return !event.composedPath().includes(this.element) && this.#press(event);
   }
 
+  /** Put boxes into full light and dim the rest; none lights all. */
+  light(lit: readonly Lit[]): void {
+    this.#spotlight.show(lit, this.#stage.size);
+  }
+
   /** Hide all that lies over the picture, or show it again. */
   hidden(on: boolean): void {
-    for (const layer of [this.#passive.layer, this.#overlay.layer, this.#live.layer]) layer.setVisible(!on);
+    const layers = [this.#passive.layer, this.#spotlight.layer, this.#overlay.layer, this.#live.layer];
+    for (const layer of layers) layer.setVisible(!on);
   }
 
   /** Stretch the contrast of the picture (2nd to 98th percentile of what is in view), or show it as it is. */

@@ -388,7 +388,7 @@ const attribute = {
   maximum: null,
   identity: false,
 } as const;
-const about = { parent: "", keypoints: [], skeleton: [], color: "", abstract: false };
+const about = { parent: "", keypoints: [], skeleton: [], color: "", abstract: false, confirmations: 0 };
 const schema = {
   name: "s",
   version: "1",

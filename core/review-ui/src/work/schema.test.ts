@@ -7,6 +7,7 @@ const one = (name: string, kinds: string[], parent = "", abstract = false) => ({
   kinds,
   parent,
   abstract,
+  confirmations: 0,
   keypoints: [],
   skeleton: [],
   color: "",

@@ -47,7 +47,16 @@ test("a unit that is the name is not said twice", () => {
 test("tells what is known, and leaves out what is not", () => {
   const schema = {
     classes: [
-      { name: "field", parent: "", kinds: ["polygon"], keypoints: [], skeleton: [], color: "", abstract: false },
+      {
+        name: "field",
+        parent: "",
+        kinds: ["polygon"],
+        keypoints: [],
+        skeleton: [],
+        color: "",
+        abstract: false,
+        confirmations: 0,
+      },
     ],
     attributes: [
       attribute("ndvi"),

@@ -179,11 +179,13 @@ def of_project(
     slim = [one for one in project.decisions() if one.action in ("opinion", "undo")]
     opinions = [one for one in standing(reversed(slim)) if one.action == "opinion" and (one.mode == "blind" or not blind)]
     firsts = project.decisions_by(one.before["decision"] for one in opinions)
-    planted = project.planted()
+    planted, there = project.planted(), project.machine_annotations(one.item_id for one in opinions)  # not what was deleted
     pairs = [
         (first, one)
         for one in reversed(opinions)
-        if one.item_id not in planted and (first := firsts[one.before["decision"]]).mode not in NOBODY and one.mode not in NOBODY
+        if one.item_id in there.keys() - planted.keys()
+        and (first := firsts[one.before["decision"]]).mode not in NOBODY
+        and one.mode not in NOBODY
     ]
     if not pairs:
         return None

@@ -131,7 +131,7 @@ class Learner:
 
         less = [-1 if name in ("logit", "score") else 0 for name in self.names] + [1]
         model = HistGradientBoostingClassifier(**_TREES, monotonic_cst=less)
-        x, wrong, weight = _both_ways(np.column_stack([rows.x, _tendency(rows, y)]), y)
+        x, wrong, weight = _both_ways(np.column_stack([_known(rows.x), _tendency(rows, y)]), y)
         model.fit(x, wrong, sample_weight=weight)
         effect = _effects(rows.classes, y)
         return lambda new: np.asarray(model.predict_proba(np.column_stack([new.x, effect(new.classes)]))[:, 1])
@@ -200,8 +200,13 @@ def _boosted_counts(rows: _Rows, y: Floats) -> Predict:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     weight = np.maximum(rows.prior, 1e-6)
-    model = HistGradientBoostingRegressor(loss="poisson", **_TREES).fit(rows.x, y / weight, sample_weight=weight)
+    model = HistGradientBoostingRegressor(loss="poisson", **_TREES).fit(_known(rows.x), y / weight, sample_weight=weight)
     return lambda new: np.asarray(model.predict(new.x)) * new.prior
+
+
+def _known(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return x (n, k) with 0 in columns of which nothing is known, which trees can't be cut at."""
+    return np.where(np.isnan(x).all(axis=0), 0, x)
 
 
 class _Scale:

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,15 +24,21 @@ from hyla.decide.route import Route
 from hyla.decide.stages import build_decide
 from hyla.errors import ConfigError
 from hyla.store import Project
-from hyla.store.answers import ANSWERS
-from hyla.store.asks import Ask
+from hyla.store.answers import ANSWERS, State, barred
+from hyla.store.asks import Ask, person
+from hyla.store.confirming import PLAYED
 from hyla.store.faults import DATABASE
 from hyla.store.queue import Waiting
 from hyla.store.ranges import from_ranges
 from hyla.types import Labels
 
 MODE = "simulated"
-PEOPLE = {"review": "simulated reader", "second": "simulated second reader", "adjudicate": "simulated adjudicator"}
+PEOPLE = {
+    "review": "simulated reader",
+    "repair": "simulated reader",
+    "second": "simulated second reader",
+    "adjudicate": "simulated adjudicator",
+}
 AT_ONCE = 200
 MOST = 50  # steps; a certificate takes four
 
@@ -53,6 +60,7 @@ def play(project: Project, truth: str, to: Path, demand: Demand, reviewer: Revie
     copy(project, to)
     source = f"truth:{truth.removeprefix('truth:')}"
     with Project.open(to) as played:
+        played.remember(PLAYED, True)
         loss, _, effort = build_decide(played.recall("decide") or {}, demand.overrides, played.schema())
         person = _Person(played, source, reviewer, loss, effort, seed)
         step: Step | None
@@ -108,7 +116,8 @@ class _Person:
         record = self.project.record(known_as, self.truth)
         if record is None:
             raise ConfigError(f"{self.truth} knows nothing of item {known_as!r}", "import a truth of all items")
-        digest = sha256(f"{self.seed}:{lane}:{item_id}".encode()).digest()
+        who = self._who(lane, state)
+        digest = sha256(f"{self.seed}:{lane}:{item_id}{who.removeprefix(PEOPLE[lane])}".encode()).digest()
         rng = np.random.default_rng(int.from_bytes(digest[:8], "little"))
         rows: Sequence[int] = range(len(labels))
         if not unsure and lane == "review":
@@ -119,11 +128,16 @@ class _Person:
         answer, seconds = self.reviewer.answer(
             labels, record.labels, self.loss, self.schema, rng, rows, whole, effort=self.effort
         )
-        return self._said(item_id, lane, state["annotation"], answer, answer is labels, seconds)
+        return self._said(item_id, lane, who, state["annotation"], answer, answer is labels, seconds)
 
-    def _said(self, item_id: str, lane: str, annotation: int, answer: Labels, same: bool, seconds: float) -> Ask:
+    def _who(self, lane: str, state: State) -> str:
+        """Return who answers: somebody else than those who may not, where a label needs one more person."""
+        told = {person(who) for who in barred(state, self.project.decision)}
+        names = (PEOPLE[lane] + (f" {i}" if i else "") for i in count())
+        return next(name for name in names if person(name) not in told)
+
+    def _said(self, item_id: str, lane: str, who: str, annotation: int, answer: Labels, same: bool, seconds: float) -> Ask:
         action = {"second": "opinion", "adjudicate": "adjudicate"}.get(lane, "accept" if same else "edit")
         given = None if action == "accept" else answer
-        who = PEOPLE.get(lane, PEOPLE["review"])
         ms = round(1000 * seconds)
         return Ask(item_id, action, who, str(uuid4()), labels=given, annotation=annotation, active_ms=ms, mode=MODE)

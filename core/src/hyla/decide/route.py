@@ -1,8 +1,9 @@
 """Turn flags into verdicts: which labels and which items a person must look at.
 
 A flag of severity HUMAN or SECOND stands above everything else: no opinion, no default, no REJECT flag and no lot takes what it
-names away from a person. Once a lot decided what to ask of an item, its route stands in the place of REVIEW flags, opinions and
-the default: they were what its risk was learned from.
+names away from a person. Such a flag is raised for each label that people must confirm (`Class.confirmations`), whatever the
+rules say. Once a lot decided what to ask of an item, its route stands in the place of REVIEW flags, opinions and the default:
+they were what its risk was learned from.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hyla.errors import StageError
-from hyla.types import Bools, Flag, Severity, Verdict
+from hyla.schema import Schema
+from hyla.types import Bools, Flag, Labels, Severity, Verdict
 
 Words = npt.NDArray[np.str_]
 ALWAYS = (Severity.HUMAN, Severity.SECOND)
 ASKING = (Severity.REVIEW, *ALWAYS)
+SCHEMA, UNCONFIRMED = "schema", "needs_confirmation"  # rule and reason of the flags that ask for confirmations
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,18 @@ class Route:
     rows: tuple[int, ...] = ()
     second: bool = False
     priority: float = 0.0
+
+
+def confirming(labels: Labels, schema: Schema) -> tuple[Flag, ...]:
+    """Return the flags of labels that people must confirm: HUMAN where one must, SECOND where two must."""
+    if not schema.confirms or not len(labels):
+        return ()
+    least = schema.confirmations[labels.class_id]
+    return tuple(
+        Flag(SCHEMA, UNCONFIRMED, severity, tuple(np.flatnonzero(least == number).tolist()), f"it counts once {people} said so")
+        for number, severity, people in ((1, Severity.HUMAN, "a person"), (2, Severity.SECOND, "two different people"))
+        if (least == number).any()
+    )
 
 
 def item_verdict(

@@ -14,17 +14,31 @@ from hyla.types import Ints, Kind
 
 UNKNOWN = "unknown"
 MIXED = "mixed"
+DECLARED = "declared"
 _SPECIAL = ("class", "group", "kind")
 MOST = 1000  # parts; with more, nothing could be promised of any
 _TRUE = {True: "true", False: "false"}
+
+
+def spread(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known of an item with the groups that were declared of it, each under its own name.
+
+    They stand in `declared` as pairs with commas, `site=north,entrance=staff`: what somebody wrote down about where a picture is
+    from. A key that the item has itself is not overwritten.
+    """
+    text = known.get(DECLARED)
+    pairs = (pair.partition("=") for pair in text.split(",")) if isinstance(text, str) else ()
+    declared = {name.strip(): value.strip() for name, _, value in pairs if name.strip() and value.strip()}
+    return {**declared, **known}
 
 
 class Strata:
     """Gather the strata of items, one after another.
 
     Args:
-        keys: `class`, `group`, `kind`, or any key of the items' meta or of the context of their labels. An item without it is in
-            the stratum `unknown`; a unit of several items of different strata in `mixed`. `class` is that of the surest tag.
+        keys: `class`, `group`, `kind`, any key of the items' meta or of the context of their labels, or a declared group. An item
+            without it is in the stratum `unknown`; a unit of several items of different strata in `mixed`. `class` is that of the
+            surest tag.
         schema: that the labels are of.
     """
 
@@ -40,7 +54,7 @@ class Strata:
         if not self.keys:
             self._of.append(0)
             return
-        known = {**machine.context, **meta()}
+        known = spread({**machine.context, **meta()})
         self._seen.update(known)
         known |= {"group": group, "kind": kind, "class": self._class(machine)}
         value = tuple(self._value(key, known.get(key)) for key in self.keys)

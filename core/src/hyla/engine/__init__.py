@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import threading
+
     from hyla.frame import Frame
     from hyla.plugins import Pipeline
     from hyla.types import Item, Labels
@@ -20,11 +22,14 @@ class Task:
         group: whose items these are, all of them and in order; empty for items that stand alone.
         items: (ordinal in the source, item) pairs.
         replay: ids of items that were stored before, and are predicted again only for the memory of a model.
+        until: of items that are live streams: they are followed, beside all other tasks, until this is set; then every image that
+            came is handed over, with the end of its group. None of all other items.
     """
 
     group: str
     items: Sequence[tuple[int, Item]]
     replay: frozenset[str] = field(default_factory=frozenset)
+    until: threading.Event | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import numpy as np
 
 from hyla import device
 from hyla.engine import Done, Event, Failed, GroupEnd, Task
+from hyla.engine.following import Following
 from hyla.errors import BadItem, ConfigError, HylaError, StageError
 from hyla.lazy import LazyPixels
 from hyla.plugins import Pipeline
@@ -21,6 +22,7 @@ from hyla.types import Image, Item, Labels
 
 END = None
 POLL = 0.1  # s between looks at the stop sign while a queue is full or empty
+LATENCY = 0.5  # s that a batch of live images waits to be filled
 
 
 @dataclass(slots=True)
@@ -44,6 +46,8 @@ class Local:
         self._seconds = {"load": 0.0, "predict": 0.0, "wait": 0.0}
         self._lock = threading.Lock()
         self._batch = 1
+        self._running = 0  # threads that load or follow
+        self._live = False
 
     def seconds(self) -> dict[str, float]:
         """Return how long each part worked, summed over threads."""
@@ -55,7 +59,10 @@ class Local:
         stop = threading.Event()
         todo: queue.Queue[Task | BaseException | None] = queue.Queue(2 * self.workers)
         ready: queue.Queue[_Loaded | Failed | GroupEnd | BaseException | None] = queue.Queue(batch + self.workers)
-        threads = [threading.Thread(target=self._scan, args=(tasks, todo, stop), name="hyla-scan", daemon=True)]
+        self._running = self.workers
+        following = self._following(pipeline, ready, stop)
+        scan = (tasks, todo, stop, following)
+        threads = [threading.Thread(target=self._scan, args=scan, name="hyla-scan", daemon=True)]
         threads += [
             threading.Thread(target=self._load, args=(pipeline, todo, ready, stop), name=f"hyla-load-{i}", daemon=True)
             for i in range(self.workers)
@@ -66,14 +73,30 @@ class Local:
             yield from self._predict(pipeline, ready)
         finally:
             stop.set()
-            for thread in threads:
+            for thread in [*threads, *following.threads]:
                 thread.join()
 
-    def _scan(self, tasks: Iterable[Task], todo: queue.Queue[Task | BaseException | None], stop: threading.Event) -> None:
+    def _following(self, pipeline: Pipeline, ready: queue.Queue[Any], stop: threading.Event) -> Following:
+        def arrived(ordinal: int, image: Image) -> bool:
+            try:
+                _prove(image)
+            except HylaError as error:
+                return _put(ready, Failed(ordinal, image.item, "load", error.line), stop)
+            return _put(ready, _Loaded(ordinal, image.item, image, 0.0, False), stop)
+
+        return Following(pipeline, arrived, lambda event: _put(ready, event, stop), stop)
+
+    def _scan(
+        self, tasks: Iterable[Task], todo: queue.Queue[Task | BaseException | None], stop: threading.Event, following: Following
+    ) -> None:
         end: BaseException | None = END
         try:
             for task in tasks:
-                if not _put(todo, task, stop):
+                if task.until is not None:
+                    self._live = True
+                    with self._lock:  # before the workers can end, which they do when the scan has
+                        self._running += following.start(task)
+                elif not _put(todo, task, stop):
                     return
         except BaseException as error:  # carried to the thread of the caller, which raises it
             end = error
@@ -125,15 +148,23 @@ class Local:
     ) -> Iterator[Event]:
         waiting: list[_Loaded] = []
         after: list[Failed | GroupEnd] = []  # what came in between: it must not overtake the items before it
-        running = self.workers
+        running = True
         while running:
             start = time.perf_counter()
-            got = ready.get()
+            try:
+                got = ready.get(timeout=LATENCY if self._live and waiting else None)
+            except queue.Empty:
+                yield from self._batch_of(pipeline, waiting)
+                yield from _release(pipeline, after)
+                waiting, after = [], []
+                continue
             self._seconds["wait"] += time.perf_counter() - start
             if isinstance(got, BaseException):
                 raise got
             if got is END:
-                running -= 1
+                with self._lock:
+                    self._running -= 1
+                    running = self._running > 0
             elif isinstance(got, _Loaded):
                 waiting.append(got)
             else:

@@ -45,6 +45,7 @@ PLURALS = {
     "attribute": "values of attributes",
     "score": "scores",
     "meta": "items' meta",
+    "unconfirmed": "unconfirmed labels",
 }
 
 
@@ -107,7 +108,8 @@ class Loss(Counter[str]):
     """Count what a format can't carry.
 
     The keys are kinds, for labels that are left out whole, and track, score, attribute, evidence, context, flag, frame, meta,
-    verdict and source. A key `polygon as box` says that a polygon was written as something less, `polygon as region` that
+    verdict and source; `unconfirmed`, labels that lack people, is counted before a format sees the records.
+    A key `polygon as box` says that a polygon was written as something less, `polygon as region` that
     what touches and has one class has become one.
     """
 

@@ -1,8 +1,9 @@
 """COCO instances JSON, in and out (https://cocodataset.org/#format-data).
 
 What COCO has no word for goes under keys that its readers pass over and other tools use too: `attributes`, `track_id`, `score`,
-and `videos` with `video_id` and `frame_id` as COCO-VID has them; `hyla_id` (with `hyla_uri` and `hyla_kind` where they can't be
-told from the rest) brings a record back to its item. A rotated box is written as its outline, with `rotation` in degrees.
+and `videos` with `video_id` and `frame_id` as COCO-VID has them, whose `instance_id` is read as well; `hyla_id` (with `hyla_uri`
+and `hyla_kind` where they can't be told from the rest) brings a record back to its item. A rotated box is written as its outline,
+with `rotation` in degrees.
 A region to ignore (iscrowd) is `evidence["iscrowd"]` of 1; an area that the geometry does not give is `evidence["area"]`.
 """
 
@@ -60,15 +61,14 @@ class Coco(Format):
             for number, one in enumerate(records, 1):
                 labels = loss.take(one, CARRIED, KEPT)
                 labels = labels[~_volumes(labels, loss)]
-                file.write((b"," if number > 1 else b"") + b"\n" + json.encode(_image(number, one, videos)))
+                file.write((b"," if number > 1 else b"") + b"\n" + json.encode(self.image(number, one, videos)))
                 for annotation in _annotations(labels, number, first, one.size, schema, loss):
-                    tail.write((b"," if first > 1 else b"") + b"\n" + json.encode(annotation))
+                    tail.write((b"," if first > 1 else b"") + b"\n" + json.encode(self.annotation(annotation, one, videos)))
                     first += 1
             file.write(b'\n],"annotations":[')
             tail.seek(0)
             shutil.copyfileobj(tail, file)
-            listed = [{"id": i, "name": name} for name, i in videos.items()]
-            file.write(b'\n],"videos":' + json.encode(listed) + b',"categories":' + json.encode(_categories(schema)) + b"}\n")
+            file.write(b"\n]," + json.encode({**self.beside(videos), "categories": _categories(schema)})[1:] + b"\n")
         return dict(loss)
 
     @hookimpl
@@ -80,6 +80,20 @@ class Coco(Format):
         """
         found = find(path, self.file, "*.json", "annotations/*.json")
         yield from _Reader(found, schema, self.skip).records()
+
+    # What a dialect of COCO says more is added by a class that inherits this one.
+
+    def image(self, number: int, one: Record, videos: dict[str, int]) -> dict[str, Any]:
+        """Return the entry of a picture. `videos` has the numbers of groups, and is given new ones here."""
+        return _image(number, one, videos)
+
+    def annotation(self, entry: dict[str, Any], one: Record, videos: Mapping[str, int]) -> dict[str, Any]:
+        """Return the entry of a label of `one`."""
+        return entry
+
+    def beside(self, videos: Mapping[str, int]) -> dict[str, Any]:
+        """Return what stands beside images, annotations and categories, once all were written."""
+        return {"videos": [{"id": i, "name": name} for name, i in videos.items()]}
 
 
 def _image(number: int, one: Record, videos: dict[str, int]) -> dict[str, Any]:
@@ -189,11 +203,17 @@ class _Named(msgspec.Struct):
     keypoints: list[str] | None = None
 
 
+class _Track(msgspec.Struct):
+    id: int | str
+    hyla_track: int | None = None
+
+
 class _File(msgspec.Struct):
     images: list[_Image]
     annotations: list[msgspec.Raw]
     categories: list[_Named] = []
     videos: list[_Named] = []
+    tracks: list[_Track] = []
 
 
 class _OfImage(msgspec.Struct):
@@ -209,6 +229,7 @@ class _Annotation(msgspec.Struct):
     area: float | None = None
     score: float | None = None
     track_id: int | str | None = None
+    instance_id: int | str | None = None
     rotation: float | None = None
     attributes: dict[str, Any] | None = None
 
@@ -235,6 +256,7 @@ class _Reader:
         self.categories = {c.id: c for c in self.file.categories}
         self.videos = {v.id: v.name for v in self.file.videos}
         self.tracks: dict[str, int] = {}
+        self.own = {one.id: one.hyla_track for one in self.file.tracks if one.hyla_track is not None}
 
     def records(self) -> Iterator[Record]:
         of_image: dict[int | str, list[tuple[int, msgspec.Raw]]] = {image.id: [] for image in self.file.images}
@@ -288,7 +310,9 @@ class _Reader:
         row = {
             "class": self.schema.names[class_id],
             "score": 1.0 if one.score is None else one.score,
-            "track": self._track(inner.get("track_id") if one.track_id is None else one.track_id, where),
+            "track": self._track(
+                next((t for t in (one.track_id, one.instance_id) if t is not None), inner.get("track_id")), where
+            ),
             "attributes": beside | known_attributes(own, self.schema, "label", where, self.skip),
         }
         return one, row | self._geometry(one, category, class_id, size, where)
@@ -360,7 +384,7 @@ class _Reader:
         if given is None or (self.skip and "track" not in self.schema.kinds):
             return -1
         if isinstance(given, int):
-            return max(given, -1)
+            return max(self.own.get(given, given), -1)
         if not isinstance(given, str):
             raise FormatError(f"{where}: track_id must be a number or text")
         return self.tracks.setdefault(given, len(self.tracks))

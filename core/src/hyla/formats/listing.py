@@ -18,7 +18,10 @@ NAME = "images.jsonl"
 
 
 class Listed(msgspec.Struct, omit_defaults=True):
-    """Hold one line: the label (or picture) file, and the item that it is of."""
+    """Hold one line: the label (or picture) file, and the item that it is of.
+
+    `number` is that of the item's frame in the file, where the file counts frames otherwise than `index` does.
+    """
 
     file: str
     id: str
@@ -29,6 +32,7 @@ class Listed(msgspec.Struct, omit_defaults=True):
     kind: str = "image"
     frame: dict[str, Any] = {}
     meta: dict[str, Any] = {}
+    number: int = 0
 
     @property
     def item(self) -> Item:
@@ -36,14 +40,12 @@ class Listed(msgspec.Struct, omit_defaults=True):
         return Item(self.id, self.uri, self.group, self.index, self.kind, self.meta)
 
 
-def line(one: Record, file: str) -> bytes:
-    """Return the line of `one`, whose labels are in `file`."""
+def line(one: Record, file: str, number: int = 0) -> bytes:
+    """Return the line of `one`, whose labels are in `file`, there as frame `number` if that is not told by its index."""
     i = one.item
     size = tuple(int(side) for side in one.size)
-    return (
-        msgspec.json.encode(Listed(file, i.id, i.uri, size, i.group, i.index, i.kind, frames.to_dict(one.frame), dict(i.meta)))
-        + b"\n"
-    )
+    frame = frames.to_dict(one.frame)
+    return msgspec.json.encode(Listed(file, i.id, i.uri, size, i.group, i.index, i.kind, frame, dict(i.meta), number)) + b"\n"
 
 
 def read(path: Path) -> Iterator[tuple[str, Listed, Frame]]:

@@ -10,9 +10,20 @@ from typing import Any
 import numpy as np
 
 from hyla import geometry
-from hyla.types import Floats, Kind, Labels
+from hyla.types import Floats, Kind, Labels, Rle
 
 MANY = 64  # rings from which comparing every two is no longer the cheaper way
+
+
+def around(kind: str, shape: Any) -> list[float]:
+    """Return the box (4,) around a shape as JSON has it; zeros for a cuboid, which lies in the sensor's space."""
+    if kind == "polygon":
+        one: Any = tuple(np.asarray(ring, dtype=np.float64) for ring in shape)
+    elif kind == "mask":
+        one = Rle(tuple(shape["size"]), shape["counts"].encode())
+    else:
+        one = np.asarray(shape, dtype=np.float64)
+    return geometry.bounds([Kind[kind.upper()]], [one])[0].tolist()  # type: ignore[no-any-return]
 
 
 def areas(labels: Labels) -> Floats:

@@ -14,17 +14,20 @@ from hyla.decide.drawing import draw
 from hyla.decide.losses import Loss
 from hyla.decide.planning import Plan
 from hyla.decide.stages import build_decide, composed
+from hyla.decide.strata import DECLARED, spread
 from hyla.report import plots
 from hyla.report.plots import Drawn
 from hyla.report.sections import LAST, Section, Table, share, time, timed
 from hyla.types import Verdict
 
 if TYPE_CHECKING:
+    from hyla.schema import Schema
     from hyla.store import Project
     from hyla.store.lots import LotRow
 
 GROUPS = 8  # values of a word by which pictures are compared, at most
-KEYS = 3  # such words, at most
+DECLARED_GROUPS = 32  # values of one that was declared, or that the schema says of pictures
+KEYS = 3  # such words, at most, unless more were declared
 PLACE, TITLE = "bias", "Error and review by subgroup"
 
 
@@ -49,7 +52,7 @@ def subgroups(project: Project) -> Section:
     truths = [name for name in project.truths() if name != settings["second"]]
     truth = truths[0] if len(truths) == 1 else None
     seen = list(_pictures(project, loss, truth))
-    groups = _groups(seen)
+    groups = _groups(seen, project.schema())
     if not groups:
         return Section(PLACE, TITLE, missing="Pictures that differ in a word of their context, such as weather, site or scanner.")
     wrong, size = [one.errors / one.size for one in seen], [one.size for one in seen] if truth else None
@@ -90,18 +93,31 @@ def _pictures(project: Project, loss: Loss, truth: str | None) -> Iterator[Pictu
         errors = np.nan
         if other is not None and other.item.id == one.item.id:
             errors, other = loss.errors(one.labels, other.labels, schema).total, next(others, None)
-        words = {k: v for k, v in {**one.item.meta, **one.labels.context}.items() if isinstance(v, (str, bool))}
+        words = {k: v for k, v in spread({**one.item.meta, **one.labels.context}).items() if isinstance(v, (str, bool))}
         yield Picture(one.item.id, words, loss.size(one.labels), one.verdict == Verdict.REJECT, errors)
 
 
-def _groups(seen: list[Picture]) -> dict[str, list[Any]]:
-    """Return word -> its value for each picture, of the words that divide the pictures into groups, the fewest first."""
+def _groups(seen: list[Picture], schema: Schema) -> dict[str, list[Any]]:
+    """Return word -> its value for each picture, of the words that divide the pictures into groups.
+
+    First what was declared, all of it, and what the schema says of pictures, such as the camera or the time of day; then a few
+    others. Of each of these kinds, those with the fewest groups come first.
+    """
     values: dict[str, Counter[Any]] = defaultdict(Counter)
     for one in seen:
         for key, value in one.words.items():
             values[key][value] += value != ""
-    fit = sorted((n, key) for key, some in values.items() if 2 <= (n := sum(k > 0 for k in some.values())) <= GROUPS)
-    return {key: [one.words.get(key) for one in seen] for _, key in fit[:KEYS]}
+    said = {name for texts in values.get(DECLARED, ()) for name in spread({DECLARED: texts})} - {DECLARED}
+    own = {one.name for one in schema.attributes_of("image").values() if one.type in ("text", "choice")} - {DECLARED}
+    ranked = []
+    for key, some in values.items():
+        rank, most = (0, DECLARED_GROUPS) if key in said | own else (1, GROUPS)
+        if 2 <= (n := sum(k > 0 for k in some.values())) <= most and (key != DECLARED or not said):
+            ranked.append((rank, n, key))
+    ranked.sort()
+    first = [key for rank, _, key in ranked if rank == 0]
+    keys = [*first, *(key for rank, _, key in ranked if rank)][: max(KEYS, len(first))]
+    return {key: [one.words.get(key) for one in seen] for key in keys}
 
 
 def _audited(project: Project, loss: Loss, rows: list[LotRow]) -> tuple[dict[str, float], str]:

@@ -32,6 +32,12 @@ class Cache(Generic[V]):
     def __contains__(self, key: Hashable) -> bool:
         return key in self._kept
 
+    def clear(self) -> None:
+        """Keep nothing of what was made so far."""
+        with self._lock:
+            self._kept.clear()
+            self.weight = 0
+
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
         """Return what is kept under `key`, or make it.
 

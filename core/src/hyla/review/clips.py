@@ -9,6 +9,7 @@ from fastapi import APIRouter, Response
 from hyla.frame import VideoFrame
 from hyla.review import wire
 from hyla.review.access import DeskDep, ViewerDep, Visitor
+from hyla.review.clip_events import ClipEvents, differing, next_tracks, rows_of
 from hyla.review.desk import Desk
 from hyla.review.items import judged, record_of
 from hyla.review.matching import flags_now, rows_now
@@ -33,16 +34,17 @@ def clip(item_id: wire.Id, at: DeskDep, who: ViewerDep) -> Response:
         raise Refused(404, "clip", f"item {record.item.uri!r} is not of a clip")
     found = _clip(at, who, group, list(at.project.clip(group)))
     # Written at once: FastAPI would look at each of perhaps a hundred thousand labels again.
-    return Response(found.model_dump_json(), media_type="application/json")
+    return Response(found.model_dump_json(by_alias=True), media_type="application/json")
 
 
 def _clip(desk: Desk, who: Visitor, group: str, items: Sequence[ClipItem]) -> wire.Clip:
     held = desk.leases.blind(who.person)  # of a clip, all of it: the frames beside one would tell what is on it
     blind = bool(held) and any(desk.unit(one.item, one.size, one.frame) in held for one in items)
     seconds = set() if blind else _second(desk, who, items)
-    next_track = 1 + max((int(one.labels.track.max(initial=NO_TRACK)) for one in items), default=NO_TRACK)
+    split = {} if blind else differing(desk, who, items)
+    next_track, next_event = next_tracks(*_numbers(items))
     if blind or seconds:
-        next_track = -(-next_track // ROUND) * ROUND
+        next_track, next_event = (-(-number // ROUND) * ROUND for number in (next_track, next_event))
     if not blind:
         desk.leases.show([one.item.id for one in items], who.person)
     frames: list[wire.ClipFrame] = []
@@ -50,20 +52,25 @@ def _clip(desk: Desk, who: Visitor, group: str, items: Sequence[ClipItem]) -> wi
     kinds: list[int] = []
     suspects: list[Suspect] = []
     ids = [one.item.id for one in items]
+    events = ClipEvents(desk)
     machine, flags = desk.project.machine_annotations(ids), desk.project.flags_of(() if blind else ids)
     for number, one in enumerate(items):
         labels, annotation, lane, outcome, opened = one.labels, one.annotation, one.lane, one.outcome, one.open
         if one.item.id in seconds:
             labels, now = judged(desk, record_of(desk, one.item.id), desk.project.state(one.item.id), "second")
             annotation, lane, outcome, opened = now.annotation, now.lane, now.outcome, tuple(now.open)
+        elif one.item.id in split:
+            annotation, labels, opened = split[one.item.id]
         if blind:
             annotation = machine[one.item.id] if lane == "second" else annotation
             labels, lane, outcome, opened = Labels.empty(), "review", None, ()
         told = flags_told(flags.get(one.item.id, ()), one.route, one.lane)
-        if asking := [flag for flag in told if flag.rows and flag.severity != Severity.NOTE]:
+        asking = [flag for flag in told if flag.rows and flag.severity != Severity.NOTE]
+        if not blind and (asking or events.any):
             first = machine[one.item.id]
             said = labels if annotation == first else desk.project.labels_of(first)[2]
-            suspects += _suspects(number, asking, said, labels)
+            suspects += _suspects(number, asking, said, labels) if asking else ()
+            events.add(number, one.item.id, labels, said, one.item.id not in seconds)
         boxes += _boxes(number, labels, opened)
         kinds += labels.kind.tolist()
         frames.append(
@@ -75,6 +82,7 @@ def _clip(desk: Desk, who: Visitor, group: str, items: Sequence[ClipItem]) -> wi
                 lane=lane,
                 outcome=outcome,
                 image=desk.media.image_url(one.item.id, one.size) or "",
+                asks="second" if one.item.id in seconds else "adjudicate" if one.item.id in split else "",
             )
         )
     return wire.Clip(
@@ -84,8 +92,24 @@ def _clip(desk: Desk, who: Visitor, group: str, items: Sequence[ClipItem]) -> wi
         boxes=boxes,
         kinds=kinds,
         suspects=list(dict.fromkeys(suspects)),
+        events=events.found(),
         next_track=next_track,
+        next_event=next_event,
+        crop=desk.media.crop_template,
     )
+
+
+def _numbers(items: Sequence[ClipItem]) -> tuple[set[int], set[int]]:
+    """Return the numbers of the tracks of a clip, and those of its events."""
+    tracks: set[int] = set()
+    events: set[int] = set()
+    for one in items:
+        found, tags = one.labels.track.tolist(), rows_of(one.labels)
+        tracks.update(found)
+        if tags.any():
+            events.update(one.labels.track[tags].tolist())
+            tracks.difference_update(events)
+    return tracks - {NO_TRACK}, events
 
 
 def _second(desk: Desk, who: Visitor, items: Sequence[ClipItem]) -> set[str]:

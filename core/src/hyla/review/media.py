@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from hashlib import sha256
+from time import monotonic
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ import numpy as np
 from hyla.errors import BadItem, StoreError
 from hyla.frame import Frame, MapFrame, VideoFrame
 from hyla.lazy import LazyPixels
+from hyla.redaction import Redaction
 from hyla.review import crops, pixels, tiles, volumes, wire
 from hyla.review.cache import Cache
 from hyla.review.pixels import Bytes
@@ -32,6 +34,7 @@ ENCODED = 128 * 2**20  # bytes of JPEG kept
 VOLUMES = 2
 RECORDS = 20_000
 ANNOTATIONS = 64
+LOOK = 0.5  # seconds within which what was deleted is shown no more
 PYRAMID = 4 / 3  # of a picture's bytes, with all its smaller levels
 
 Max = Literal["1024", "2048", "4096", "full"]
@@ -44,8 +47,9 @@ class _NoneThere(Exception):
 class Media:
     """Show the pictures of `project`.
 
-    Nothing is read before it is asked for. A loader may name the sample that means nothing as `nodata`, in an item's meta or an
-    image's context; it is shown black.
+    Nothing is read before it is asked for. Where the project hides something, everything here is redacted, by the labels that
+    hold when it is asked for, except for what `original` gives to the model. A loader may name the
+    sample that means nothing as `nodata`, in an item's meta or an image's context; it is shown black.
 
     Args:
         project: whose items are shown.
@@ -59,9 +63,15 @@ class Media:
         self._records: Cache[Record] = Cache(RECORDS, lambda _: 1)
         self._labels: Cache[tuple[str, Labels]] = Cache(ANNOTATIONS, lambda _: 1)
         self._images: Cache[Image] = Cache(decoded, lambda image: image.pixels.nbytes)
+        self._redacted: Cache[Image] = Cache(decoded, lambda image: image.pixels.nbytes)
         self._rasters: Cache[Painted] = Cache(decoded, _bytes)
         self._volumes: Cache[Volume] = Cache(VOLUMES, lambda _: 1)
         self._jpegs: Cache[bytes] = Cache(encoded, len)
+        self._looked, self._event = float("-inf"), -1  # when it was last asked whether something was deleted, and the answer
+
+    @cached_property
+    def _redaction(self) -> Redaction | None:
+        return Redaction.of(self._project)
 
     # What the page is told
 
@@ -102,6 +112,11 @@ class Media:
         """Return the address of the crop of one label."""
         return f"/media/{quote(item_id, safe='')}/crop/{annotation}/{row}.jpg?v={self.version}"
 
+    @property
+    def crop_template(self) -> str:
+        """Return the address of the crop of any label, with {item} (quoted), {annotation} and {row} in it."""
+        return f"/media/{{item}}/crop/{{annotation}}/{{row}}.jpg?v={self.version}"
+
     def crop_box(self, box: Sequence[float], size: Sequence[int]) -> tuple[float, float, float, float]:
         """Return where a label is on its crop: x0, y0, x1, y1 as shares of the crop's width and height."""
         return crops.place(box, size)
@@ -130,11 +145,12 @@ class Media:
         record = self._picture(item_id)
         if longest == "full" and _large(record.size):
             raise Refused(422, "large", "this picture is shown by tiles")
-        return self._jpegs.get((item_id, longest), lambda: self._whole(record, longest))
+        return self._jpegs.get((item_id, longest, self.redacted(item_id)), lambda: self._whole(record, longest))
 
     def crop(self, item_id: str, annotation: int, row: int, size: int) -> bytes:
         """Return the crop of one label as JPEG, its longer side `size`; raise Refused as `image` does."""
-        return self._jpegs.get((item_id, annotation, row, size), lambda: self._crop(item_id, annotation, row, size))
+        key = (item_id, annotation, row, size, self.redacted(item_id))
+        return self._jpegs.get(key, lambda: self._crop(item_id, annotation, row, size))
 
     def reference(self, attribute: str, value: Any, size: int) -> bytes:
         """Return what the loader shows of a value as JPEG, its longer side at most `size`; no bytes if it has no picture.
@@ -166,7 +182,7 @@ class Media:
                 raise Refused(404, "tile", "the picture does not reach so far")
             return pixels.jpeg(tile)
 
-        return self._jpegs.get((item_id, z, x, y, chosen, how), make)
+        return self._jpegs.get((item_id, z, x, y, chosen, how, self.redacted(item_id)), make)
 
     def slices(self, item_id: str, axis: Axis, first: int, last: int) -> tuple[bytes, tuple[int, ...]]:
         """Return slices of a volume as bytes, and their shape (n, h, w); raise Refused as `image` does; see `volumes.slices`."""
@@ -177,12 +193,25 @@ class Media:
         return found.tobytes(), found.shape
 
     def original(self, item_id: str) -> Image:
-        """Return a picture or a volume as the loader gives it, not to be changed; raise Refused as `image` does."""
+        """Return a picture or a volume as the loader gives it, not to be changed; raise Refused as `image` does.
+
+        For a model: nothing is redacted.
+        """
         record = self.record(item_id)
-        return self._volume(record).image if len(record.size) == 3 else self._load(record)
+        return self._load(record) if self._redaction or len(record.size) == 2 else self._volume(record).image
+
+    def redacted(self, item_id: str) -> tuple[int, ...]:
+        """Return what a redacted picture depends on besides its item; nothing where nothing is hidden."""
+        return self._redaction.version(self.record(item_id).item) if self._redaction else ()
+
+    @property
+    def redacts(self) -> bool:
+        """Tell whether the project hides something, so that a picture may be another once labels change."""
+        return self._redaction is not None
 
     def record(self, item_id: str) -> Record:
-        """Return what does not change of an item: its record without labels; raise Refused (404) if there is none."""
+        """Return what does not change of an item: its record without labels; raise Refused (404) if there is none, or no more."""
+        self._forget_deleted()
 
         def make() -> Record:
             record = self._project.record(item_id, source="model")
@@ -191,6 +220,16 @@ class Media:
             return replace(record, labels=Labels.empty(), flags=())
 
         return self._records.get(item_id, make)
+
+    def _forget_deleted(self) -> None:
+        """Forget everything once something was deleted from the project, so that nothing of it is shown from memory."""
+        if (here := monotonic()) - self._looked < LOOK:
+            return
+        number, self._looked = self._project.last_event(), here
+        if number != self._event:
+            self._event = number
+            for cache in (self._records, self._labels, self._images, self._redacted, self._rasters, self._volumes, self._jpegs):
+                cache.clear()
 
     def _picture(self, item_id: str) -> Record:
         record = self.record(item_id)
@@ -241,39 +280,50 @@ class Media:
         return item_id, labels
 
     def _flat(self, record: Record) -> Bytes:
-        image = self._load(record)
+        image = self._shown(record)
         return pixels.flat(image.pixels, tiles.nodata_of(record.item, image))
 
     def _load(self, record: Record) -> Image:
-        def make() -> Image:
-            image = self._reading.load(record.item)
-            if image.size != tuple(record.size):
-                raise gone(record.item)  # another picture lies there now, on which the labels would stand wrong
-            return image
+        return self._images.get(record.item.id, lambda: self._read(record))
 
-        return self._images.get(record.item.id, make)
+    def _read(self, record: Record) -> Image:
+        image = self._reading.load(record.item)
+        if image.size != tuple(record.size):
+            raise gone(record.item)  # another picture lies there now, on which the labels would stand wrong
+        return image
+
+    def _shown(self, record: Record) -> Image:
+        """Return a picture as people may see it; raise Refused (410, redact) if it can't be redacted."""
+        if self._redaction is None:
+            return self._load(record)
+        redaction, version = self._redaction, self.redacted(record.item.id)
+
+        def make() -> Image:
+            try:
+                return redaction(self._load(record), version)
+            except BadItem as error:
+                raise Refused(410, "redact", error.what, error.hint) from error
+
+        return self._redacted.get((record.item.id, version), make)
 
     def _volume(self, record: Record) -> Volume:
         def make() -> Volume:
-            image = self._reading.load(record.item)
-            if image.size != tuple(record.size):
-                raise gone(record.item)
-            return volumes.prepare(image)
+            return volumes.prepare(self._shown(record) if self._redaction else self._read(record))
 
-        return self._volumes.get(record.item.id, make)
+        return self._volumes.get((record.item.id, self.redacted(record.item.id)), make)
 
     def _painted(self, record: Record) -> Painted:
         def make() -> Painted:
-            found = tiles.on_disk(record, self._project.source())
+            found = None if self._redaction else tiles.on_disk(record, self._project.source())
             if found is not None:
                 return Painted(found)
-            image = self._load(record)
+            image = self._shown(record)
             nodata = tiles.nodata_of(record.item, image)
             if isinstance(image.pixels, LazyPixels):
                 return Painted(Lazy(image.pixels, nodata))
             return Painted(Decoded(image, nodata))
 
-        return self._rasters.get(record.item.id, make)
+        return self._rasters.get((record.item.id, self.redacted(record.item.id)), make)
 
     def _by_tiles(self, record: Record) -> bool:
         return isinstance(record.frame, MapFrame) or _large(record.size)

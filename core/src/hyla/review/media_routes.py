@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from hyla.review.volumes import Axis
 
 router = APIRouter()
 
+ASKED = "private, no-cache"
 CACHED = "private, max-age=31536000, immutable"
 ItemId = Annotated[str, Path(max_length=300)]
 Number = Annotated[int, Path(ge=0, lt=2**53)]
@@ -28,26 +30,43 @@ BINARY: dict[int | str, Any] = {200: {"content": {"application/octet-stream": {}
 
 
 class Answer:
-    """Answer with bytes that never change: all that they depend on is in the address, and in which project is served."""
+    """Answer with bytes that never change: all that they depend on is in the address, and in which project is served.
 
-    def __init__(self, request: Request, desk: DeskDep, _: ViewerDep) -> None:
+    Where the project hides something they depend on the labels too: then the browser asks each time whether it may still show
+    what it has.
+    """
+
+    def __init__(self, request: Request, desk: DeskDep, who: ViewerDep, item: ItemId) -> None:
         address = f"{desk.media.version} {request.url.path}?{request.url.query}".encode("utf-8", "surrogatepass")
-        self._headers = {"cache-control": CACHED, "etag": f'"{sha256(address).hexdigest()[:32]}"'}
-        self._known = request.headers.get("if-none-match") == self._headers["etag"]
+        self._fixed = not desk.media.redacts
+        self._etag, self._known = _etag(address), request.headers.get("if-none-match")
+        self._saw = partial(desk.project.saw, who.person, [item])
 
-    def jpeg(self, make: Callable[[], bytes]) -> Response:
-        """Return what `make` makes, or 304 if the browser has it already."""
-        if self._known:
-            return Response(status_code=304, headers=self._headers)
-        return Response(make(), media_type="image/jpeg", headers=self._headers)
+    def jpeg(self, make: Callable[[], bytes], how: str) -> Response:
+        """Return what `make` makes, or 304 if the browser has it already; either way it is noted that they see it, and `how`."""
+        return self._answer(lambda: (make(), ()), "image/jpeg", how)
 
     def slices(self, make: Callable[[], tuple[bytes, tuple[int, ...]]]) -> Response:
         """Return what `make` makes, with its shape, or 304 if the browser has it already."""
-        if self._known:
-            return Response(status_code=304, headers=self._headers)
+        return self._answer(make, "application/octet-stream", "slices")
+
+    def _answer(self, make: Callable[[], tuple[bytes, tuple[int, ...]]], kind: str, how: str) -> Response:
+        if self._fixed and self._known == self._etag:
+            self._saw(how)
+            return Response(status_code=304, headers={"cache-control": CACHED, "etag": self._etag})
         content, shape = make()
-        headers = {**self._headers, "x-shape": ",".join(map(str, shape))}
-        return Response(content, media_type="application/octet-stream", headers=headers)
+        self._saw(how)
+        etag = self._etag if self._fixed else _etag(content)
+        headers = {"cache-control": CACHED if self._fixed else ASKED, "etag": etag}
+        if self._known == etag:
+            return Response(status_code=304, headers=headers)
+        if shape:
+            headers["x-shape"] = ",".join(map(str, shape))
+        return Response(content, media_type=kind, headers=headers)
+
+
+def _etag(of: bytes) -> str:
+    return f'"{sha256(of).hexdigest()[:32]}"'
 
 
 AnswerDep = Annotated[Answer, Depends()]
@@ -56,7 +75,7 @@ AnswerDep = Annotated[Answer, Depends()]
 @router.get("/media/{item:path}/image.jpg", response_class=Response, responses=JPEG)
 def image(item: ItemId, desk: DeskDep, answer: AnswerDep, max: Max = "full") -> Response:
     """Return a whole picture, its longer side at most `max` pixels."""
-    return answer.jpeg(lambda: desk.media.image(item, max))
+    return answer.jpeg(lambda: desk.media.image(item, max), "picture")
 
 
 @router.get("/media/{item:path}/crop/{annotation}/{row}.jpg", response_class=Response, responses=JPEG)
@@ -74,7 +93,7 @@ def crop(
     sight = sight_of(desk, who, item, desk.project.state(item))
     if sight == "blind" or (sight == "second" and annotation != desk.project.machine_annotation(item)):
         raise Refused(403, "blind", "this may not be seen before the item is answered", "answer it first")
-    return answer.jpeg(lambda: desk.media.crop(item, annotation, row, size))
+    return answer.jpeg(lambda: desk.media.crop(item, annotation, row, size), "crop")
 
 
 @router.get("/media/reference.jpg", response_class=Response, responses={**JPEG, 204: {"description": "there is none"}})
@@ -90,7 +109,7 @@ def reference(
     content = names.picture(desk, who, name, size)
     if not content:
         return Response(status_code=204, headers={"cache-control": "no-store"})
-    headers = {"cache-control": "private, no-cache", "etag": f'"{sha256(content).hexdigest()[:32]}"'}
+    headers = {"cache-control": ASKED, "etag": _etag(content)}
     if request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
     return Response(content, media_type="image/jpeg", headers=headers)
@@ -109,7 +128,7 @@ def tile(
     scene: Scene = None,
 ) -> Response:
     """Return a tile of a picture, or with `scene` of the same place at another date."""
-    return answer.jpeg(lambda: desk.media.tile(scenes.at(desk, item, scene), z, x, y, bands, stretch))
+    return answer.jpeg(lambda: desk.media.tile(scenes.at(desk, item, scene), z, x, y, bands, stretch), "tile")
 
 
 @router.get("/media/{item:path}/slices/{axis}/{first}-{last}", response_class=Response, responses=BINARY)

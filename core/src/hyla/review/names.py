@@ -120,6 +120,7 @@ def picture(desk: Desk, who: Visitor, name: str, size: int) -> bytes:
         except Refused:  # its picture is gone
             continue
         desk.leases.show([one.item_id], who.person)
+        desk.project.saw(who.person, [one.item_id], "crop")
         return content
     return b""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
 
 from hyla.draw import color_of
 from hyla.review import wire
@@ -55,6 +57,19 @@ def everyone(at: DeskDep, _: ViewerDep) -> list[wire.Person]:
     return [wire.Person(name=p.name, role=p.role) for p in at.project.people()]  # type: ignore[arg-type]
 
 
+@router.get("/accesses")
+def accesses(
+    at: DeskDep,
+    _: AdminDep,
+    person: Annotated[str | None, Query(max_length=200)] = None,
+    what: Annotated[str | None, Query(max_length=1000)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> list[wire.Access]:
+    """List who saw which clip or item, the latest last: by one person, or of one clip or item, if given. For admins alone."""
+    found = at.project.accesses(person, what, limit)
+    return [wire.Access(at=one.at, person=one.who, how=one.how, clip=one.group, item=one.item_id) for one in found]
+
+
 @router.post("/people")
 def invite(given: wire.NewPerson, at: DeskDep, who: AdminDep) -> wire.Invited:
     """Let someone in, or change a role; the answer holds a link that works once."""
@@ -84,6 +99,7 @@ def _schema(schema: Schema) -> wire.SchemaInfo:
                 skeleton=list(c.skeleton),
                 color="#{:02x}{:02x}{:02x}".format(*color_of(schema, i)),
                 abstract=c.abstract,
+                confirmations=int(schema.confirmations[i]),
             )
             for i, c in enumerate(schema.classes)
         ],

@@ -40,10 +40,10 @@ class Reading:
         self._slots = threading.BoundedSemaphore(min(8, os.cpu_count() or 1))  # decoding more at once only costs memory
 
     def load(self, item: Item) -> Image:
-        """Return the pixels of `item`; raise Refused (410, gone) if they can't be read any more."""
+        """Return the pixels of `item` as the loader gives them; raise Refused (410, gone) if they can't be read any more."""
         try:
             with self._turn(item), self._slots:
-                return self._source().load(item)
+                return self._source().original(item)
         except (BadItem, ConfigError, StageError) as error:
             log.warning("%s: %s", item.uri, error.line)
             raise gone(item) from error

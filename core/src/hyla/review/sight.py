@@ -14,6 +14,7 @@ from hyla.review.access import Visitor
 from hyla.review.desk import Desk
 from hyla.review.problems import Refused
 from hyla.store.answers import ANSWERS, State, barred
+from hyla.store.asks import person
 from hyla.types import Flag
 
 Sight = Literal["single", "blind", "second", "adjudicate"]
@@ -49,7 +50,7 @@ def open_sight(desk: Desk, who: Visitor, state: State) -> Sight:
 
 def is_barred(desk: Desk, who: Visitor, state: State) -> bool:
     """Tell whether `who` gave the answer, or the doubt, that an item now waits to hear another person on."""
-    return who.person in barred(state, desk.project.decision)
+    return person(who.person) in map(person, barred(state, desk.project.decision))
 
 
 def flags_told(flags: Iterable[Flag], route: Route | None, lane: str) -> tuple[Flag, ...]:

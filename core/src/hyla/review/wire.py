@@ -43,6 +43,16 @@ class Person(Wire):
     role: Role
 
 
+class Access(Wire):
+    """Say that a person began to look at something at a time in UTC: at a clip, or at an item that stands alone."""
+
+    at: str
+    person: str
+    how: str
+    clip: str
+    item: str
+
+
 class NewPerson(Wire):
     """Invite someone; the answer holds a link that works once."""
 
@@ -57,7 +67,10 @@ class Invited(Person):
 
 
 class ClassInfo(Wire):
-    """Describe a class of the schema; its id is its place in the list."""
+    """Describe a class of the schema; its id is its place in the list.
+
+    `confirmations`: how many different people must say so before such a label counts.
+    """
 
     name: str
     parent: str
@@ -66,6 +79,7 @@ class ClassInfo(Wire):
     skeleton: list[tuple[str, str]]
     color: str
     abstract: bool
+    confirmations: int
 
 
 class AttributeInfo(Wire):
@@ -601,7 +615,12 @@ class Named(Wire):
 
 
 class ClipFrame(Wire):
-    """Name one frame of a clip."""
+    """Name one frame of a clip.
+
+    `asks`: second where this person is asked for a second opinion, and sees the machine's labels; adjudicate where two people
+    differ about events and nothing else, and this person may choose: `annotation` is the opinion that has all of the events, and
+    those that the other lacks are open.
+    """
 
     item: str
     index: int
@@ -610,13 +629,33 @@ class ClipFrame(Wire):
     lane: str
     outcome: str | None
     image: str
+    asks: Literal["", "second", "adjudicate"]
+
+
+class ClipEvent(Wire):
+    """Tell of one event of a clip: a tag with a track, on each frame from `first` to `last` that has it.
+
+    `attributes`: as the last frame has them. `denied`: the machine said so, and people took it away. `said`: who confirmed or
+    denied it, in their order; of what this person has yet to answer unswayed, nobody.
+    """
+
+    track: int
+    class_: str = Field(alias="class")
+    first: int
+    last: int
+    attributes: dict[str, Any]
+    denied: bool
+    said: list[str]
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
 
 class Clip(Wire):
     """Hold all labels of a clip. `boxes`: [frame, row, class, track, x0, y0, x1, y1, score, open]; frame counts `frames` from 0.
 
     `open` is 1 for a label that a person still has to answer. `kinds`: kind of geometry of each of `boxes`. `suspects`: frames
-    that a rule questions, by track: [track, frame, reason].
+    that a rule questions, by track: [track, frame, reason]. `next_track`: the first number above those of tracks that no track
+    and no event has; `next_event`: the first above all. `crop`: the address of the crop of a label, with {item}, {annotation}
+    and {row} in it.
     """
 
     group: str
@@ -625,7 +664,10 @@ class Clip(Wire):
     boxes: list[tuple[int, int, int, int, float, float, float, float, float, int]]
     kinds: list[int]
     suspects: list[tuple[int, int, str]]
+    events: list[ClipEvent]
     next_track: int
+    next_event: int
+    crop: str
 
 
 # The dashboard

@@ -17,7 +17,7 @@ from hyla.store.ranges import from_ranges, without
 from hyla.store.recall import standing
 from hyla.store.standings import whole_seen
 from hyla.store.tables import annotated, decisions
-from hyla.types import Labels
+from hyla.types import Bools, Labels
 
 _MADE = select(decisions).where(decisions.c.item_id.in_(SOME)).order_by(decisions.c.seq.desc())
 _SIZES = select(annotated.c.id, annotated.c.n, annotated.c.source).where(annotated.c.id.in_(SOME))
@@ -39,6 +39,12 @@ class Answered:
     by: Mapping[int, Decision] = field(default_factory=dict)
     wrong: frozenset[int] = frozenset()
     looked: bool = False
+
+    def of(self, keep: Bools) -> Answered:
+        """Return the same of the labels without those that are not kept (n,)."""
+        place = (np.cumsum(keep) - 1).tolist()
+        by = {place[row]: told for row, told in self.by.items() if keep[row]}
+        return replace(self, by=by, wrong=frozenset(place[row] for row in self.wrong if keep[row]))
 
 
 def answered(database: Database, ids: Iterable[str]) -> dict[str, Answered]:

@@ -11,6 +11,7 @@ The state of an item is a dict, kept in each decision as it was before and after
     doubt       rows that somebody was unsure about, for somebody else once nothing is open
     second      number of the labels of the second opinion, 0 for none
     whole       a lot asks for a look at the whole picture, for what is missing, and nobody has taken it yet
+    said        who confirmed what, in a schema that asks for confirmations; see `hyla.store.confirming`
 
 Nothing is in mend or doubt unless something is open. An item waits in one lane at most. Whoever answers its last open label has
 looked at the whole of it, unless they answered from a crop (mode grid): then it waits for that look with nothing open.
@@ -25,7 +26,7 @@ import numpy as np
 
 from hyla.decide.route import Route
 from hyla.errors import StoreError
-from hyla.store.asks import Ask, Decision
+from hyla.store.asks import Ask, Decision, person
 from hyla.store.ranges import from_ranges, to_ranges, without
 from hyla.types import Flag, Labels, Severity, Verdict, same_shape
 
@@ -59,12 +60,12 @@ def check_turn(before: State, ask: Ask, told: Callable[[int], Decision]) -> None
     if ask.action == "opinion":
         if before["lane"] != "second" or before["outcome"] not in ANSWERS:
             raise StoreError(f"item {ask.item_id!r} waits for no second opinion", "decide on it: accept, reject, edit")
-        if ask.who == first:
+        if person(ask.who) == person(first):
             raise StoreError(f"{ask.who} gave the first answer on item {ask.item_id!r}", "a second opinion is somebody else's")
     elif ask.action == "adjudicate":
         if before["lane"] != "adjudicate":
             raise StoreError(f"item {ask.item_id!r} has no two opinions that differ", "decide on it: accept, reject, edit")
-        if ask.who in (first, second):
+        if person(ask.who) in (person(first), person(second)):
             raise StoreError(f"{ask.who} gave one of the two opinions on item {ask.item_id!r}", "somebody else must choose")
     elif before["lane"] == "adjudicate" and ask.mode != "import":
         raise StoreError(f"two opinions on item {ask.item_id!r} differ", "somebody who gave neither must adjudicate")
@@ -156,13 +157,14 @@ def still_there(old: Labels, new: Labels, rows: Iterable[int]) -> set[int]:
         for name in ("class_id", "kind", "score", "track"):
             alike &= getattr(new, name) == getattr(old, name)[row]
         for other in np.flatnonzero(alike).tolist():
-            if other not in found and same_shape(old.shape[row], new.shape[other]) and _bare(old, row) == _bare(new, other):
+            if other not in found and same_shape(old.shape[row], new.shape[other]) and bare(old, row) == bare(new, other):
                 found.add(other)
                 break
     return found
 
 
-def _bare(labels: Labels, row: int) -> dict[str, Any]:
+def bare(labels: Labels, row: int) -> dict[str, Any]:
+    """Return what is known of a label by attribute."""
     known = {name: column[row] for name, column in labels.attributes.items()}
     return {name: value for name, value in known.items() if value is not None and value == value}
 

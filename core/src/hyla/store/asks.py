@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from typing import Any
@@ -114,6 +115,11 @@ class Decision:
         """Return the hash that this decision must have."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "hash"}
         return sha256(canonical(values).encode()).hexdigest()
+
+
+def person(who: str) -> str:
+    """Return what a person is known by: names that differ in nothing but case, spaces or width are one."""
+    return "".join(unicodedata.normalize("NFKC", who).casefold().split())
 
 
 def genesis(project: str) -> str:

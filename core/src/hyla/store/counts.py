@@ -17,6 +17,9 @@ from hyla.store.lock import running
 Query = Callable[[str], Sequence[Sequence[Any]]]
 RUNS = "SELECT id, started, finished, state, source, versions, provenance, timings FROM runs ORDER BY id"
 
+_CAMERA = "remember:camera:"  # as hyla.store.remembered keeps them, which needs SQLAlchemy
+CAMERAS = "SELECT key, value FROM meta WHERE substr(key, 1, 16) = 'remember:camera:' ORDER BY key"
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -53,12 +56,13 @@ class Counts:
 
 @dataclass(frozen=True)
 class Glance:
-    """Hold what `glance` saw: the counts, and the runs as `Project.runs` gives them."""
+    """Hold what `glance` saw: the counts, the runs as `Project.runs` gives them, and the cameras as `Project.cameras` does."""
 
     path: str
     source: str
     counts: Counts
     runs: list[dict[str, Any]]
+    cameras: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def count(query: Query, planted: bool = False) -> Counts:
@@ -113,10 +117,11 @@ def glance(path: Path) -> Glance:
             check_format(path, int(made[0]) if made else 0)
             runs = [run_row(row) for row in connection.execute(RUNS)]
             counts = count(lambda statement: connection.execute(statement).fetchall())
+            cameras = {str(key)[len(_CAMERA) :]: json.loads(value) for key, value in connection.execute(CAMERAS)}
     except sqlite3.Error as e:
         raise (no_project(path) if "no such table" in str(e) else explain(e, database)) from e
     settle(runs, path)
-    return Glance(str(path), runs[-1]["source"] if runs else "", counts, runs)
+    return Glance(str(path), runs[-1]["source"] if runs else "", counts, runs, cameras)
 
 
 def settle(runs: list[dict[str, Any]], folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from hyla.errors import StoreError
 
 DATABASE = "project.db"
-FORMAT = 4  # of the project folder; raised when an older Hyla could no longer read it
+FORMAT = 5  # of the project folder; raised when an older Hyla could no longer read it
 
 # A part of SQLite's message -> what it means for {path}, what to do.
 _MEANINGS = (

@@ -28,9 +28,11 @@ from hyla.store.answers import (
     wants_second,
 )
 from hyla.store.asks import AGAIN, Ask, Decision, Stale, check_rows, decision_of, genesis, row_of
+from hyla.store.confirming import PLAYED, confirmed, settled
 from hyla.store.database import Database, now
 from hyla.store.held import SOME, Held, ask_all, load
 from hyla.store.ranges import from_ranges, to_ranges
+from hyla.store.remembered import recall_in
 from hyla.store.rows import Batch
 from hyla.store.tables import annotated, decisions, items, labels
 from hyla.types import Labels, Record, Verdict
@@ -38,6 +40,7 @@ from hyla.types import Labels, Record, Verdict
 _COUNTS = select(annotated.c.id, annotated.c.n).where(annotated.c.id.in_(SOME))
 _WORDS = select(labels.c.annotation_id, labels.c.row, labels.c.verdict)
 _WORDS = _WORDS.where(labels.c.annotation_id.in_(SOME), labels.c.verdict != Verdict.ACCEPT.value)
+_BLOBS = select(annotated.c.id, annotated.c.blob).where(annotated.c.id.in_(SOME))
 _KEYS = select(decisions).where(decisions.c.idempotency_key.in_(SOME))
 _SEQS = select(decisions).where(decisions.c.seq.in_(SOME))
 _LEFT = update(items).where(items.c.id == bindparam("item")).values({name: bindparam(f"new_{name}") for name in STATE})
@@ -94,6 +97,9 @@ class _Book:
         self.origin = {item_id: one.state["annotation"] for item_id, one in self.held.items()}
         self.counts: dict[int, int] = {row.id: row.n for row in ask_all(connection, _COUNTS, [*self.origin.values()])}
         self.labels: dict[int, Labels] = {}  # by annotation
+        if schema.confirms:
+            self.labels |= {row.id: codec.unpack(row.blob) for row in ask_all(connection, _BLOBS, self.origin.values())}
+            self.played = bool(recall_in(connection, PLAYED))
         self.revs: dict[tuple[str, str], int] = {}  # last of an item and a source
         last = connection.execute(select(decisions.c.seq, decisions.c.hash).order_by(decisions.c.seq.desc()).limit(1)).first()
         self.seq: int = last.seq if last else 0
@@ -132,6 +138,9 @@ class _Book:
             request=request,
             prev_hash=self.head,
         )
+        if self.schema.confirms and ask.action != "undo":
+            said = confirmed(made, self.schema, self._labels, self._told, self.played)
+            made = replace(made, after=settled(made, said, self.schema, self._labels))
         made = replace(made, hash=made.reckon())
         self.seq, self.head, held.state = seq, made.hash, made.after
         self.made.append(made)

@@ -10,6 +10,7 @@ from hashlib import sha256
 from sqlalchemy import ColumnElement, delete, insert, select, update
 
 from hyla.errors import StoreError, did_you_mean
+from hyla.store.asks import person
 from hyla.store.database import Database, now
 from hyla.store.rows import role_of
 from hyla.store.tables import people, secrets
@@ -32,7 +33,7 @@ def invite(database: Database, name: str, role: str) -> str:
     """Add a person, or change the role of one, and return a token that logs them in once, within seven days.
 
     Raises:
-        StoreError: for a name that can't stand in `human:NAME`, or an unknown role.
+        StoreError: for a name that can't stand in `human:NAME` or is another person's but for case or spaces, or an unknown role.
     """
     role_of(f"human:{name}")
     if len(name) > LONGEST or name != name.strip():
@@ -40,6 +41,9 @@ def invite(database: Database, name: str, role: str) -> str:
     if role not in ROLES:
         raise StoreError(f"unknown role {role!r}", did_you_mean(role, ROLES), ROLES)
     with database.write() as connection:
+        others = [other for other in connection.scalars(select(people.c.name)) if other != name and person(other) == person(name)]
+        if others:  # they would count as one person
+            raise StoreError(f"{name!r} and {others[0]!r} differ in nothing but case or spaces", "give each person another name")
         if connection.execute(update(people).where(people.c.name == name).values(role=role)).rowcount == 0:
             connection.execute(insert(people), {"name": name, "role": role, "created": now()})
     return _issue(database, name, "token", TOKEN_LIFE)

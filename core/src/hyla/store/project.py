@@ -16,8 +16,10 @@ from hyla.store import counts, ledger, people, query, remembered, standings, ver
 from hyla.store.counts import Counts
 from hyla.store.database import Database, now
 from hyla.store.deciding import Deciding
+from hyla.store.keeping import Keeping
 from hyla.store.lock import RunLock
 from hyla.store.people import Person
+from hyla.store.releasing import Released
 from hyla.store.reviewing import Reviewing
 from hyla.store.rows import Entry, Quarantined, canonical, role_of
 from hyla.store.settings import refuse_other
@@ -27,7 +29,7 @@ from hyla.store.writing import add_truth, finish_group, write_entries
 from hyla.types import Flag, Record, Verdict
 
 
-class Project(Reviewing, Deciding):
+class Project(Reviewing, Deciding, Keeping):
     """Hold a project open: a folder with `project.db`, which one run fills while others read and decide.
 
     A context manager, to be used by several threads. Made by `create` or `open`.
@@ -51,6 +53,8 @@ class Project(Reviewing, Deciding):
     def close(self) -> None:
         """Close the file, and let another run in; may be called twice."""
         self._unlock()
+        if "_accesses" in self.__dict__:
+            self._accesses.close()
         self._db.close()
 
     def __enter__(self) -> Self:
@@ -101,7 +105,7 @@ class Project(Reviewing, Deciding):
         self._unlock()
 
     def known(self, ids: Sequence[str], quarantined: bool = True) -> set[str]:
-        """Return those of `ids` that are stored or, if `quarantined`, in quarantine."""
+        """Return those of `ids` that are stored, were deleted or, if `quarantined`, are in quarantine."""
         return query.known(self._db, ids, quarantined)
 
     def write(self, entries: Sequence[Entry]) -> None:
@@ -149,6 +153,8 @@ class Project(Reviewing, Deciding):
     ) -> Iterator[Record]:
         """Return the records of one source in the order of the scan, read page by page: memory does not grow with the project.
 
+        What is to leave the project is read with `released`.
+
         Args:
             source: `model` for the machine's labels, with its flags and where the rules send the item; `best` for the labels that
                 hold, a person's where there are any, with the person's verdict; `human` for those of `best` that a person gave;
@@ -170,6 +176,17 @@ class Project(Reviewing, Deciding):
         with self._db.read() as connection:
             query.check_source(connection, source)
         return query.records(self._db, query.Filter(source, verdict, group, classes, score))
+
+    def released(self, source: str = "best") -> Released:
+        """Return the records of a source as they may leave the project, read page by page.
+
+        Labels that fewer people confirmed than their class asks for (`Class.confirmations`) are left out, and counted in
+        `left_out` once the records were read; those of `truth:NAME` never are.
+
+        Raises:
+            StoreError: if nobody of that name gave labels.
+        """
+        return Released(self.records(source), self._db, self.schema())
 
     def record(self, item_id: str, source: str = "best") -> Record | None:
         """Return the record of one item, or None if there is none; see `records`."""
@@ -241,6 +258,24 @@ class Project(Reviewing, Deciding):
     def recall(self, key: str) -> Any:
         """Return what was remembered under a name, or None."""
         return remembered.recall(self._db, key)
+
+    # Cameras, and what a live run left open
+
+    def note_camera(self, name: str, state: Mapping[str, Any]) -> None:
+        """Keep what is known of a camera now, JSON-able, in place of what was there, with the time."""
+        remembered.remember(self._db, remembered.CAMERA + name, {**state, "seen": now()}, durable=False)
+
+    def cameras(self) -> dict[str, dict[str, Any]]:
+        """Return what was last known of each camera, by name: `state`, `seen` (UTC), and what else its loader told."""
+        return remembered.cameras(self._db)
+
+    def open_groups(self) -> list[str]:
+        """Return the groups of which items are stored and that were not finished."""
+        return query.open_groups(self._db)
+
+    def last_ordinal(self) -> int:
+        """Return the place in the scan of the last item that is stored or in quarantine; -1 where there is none."""
+        return query.last_ordinal(self._db)
 
     # Labels from elsewhere
 

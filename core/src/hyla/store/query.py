@@ -21,7 +21,7 @@ from hyla.errors import StoreError
 from hyla.store.asks import Decision, decision_of
 from hyla.store.database import Database
 from hyla.store.rows import Quarantined, flag_of, frame_of, item_of
-from hyla.store.tables import OWN, annotated, decisions, flags, items, labels, quarantine
+from hyla.store.tables import OWN, annotated, decisions, deleted, flags, groups, items, labels, quarantine
 from hyla.types import Flag, Record, Verdict
 
 PAGE = 128  # records held at once
@@ -32,6 +32,7 @@ Rows = Sequence[Row[Any]]
 # Made once: a statement made anew for each page would leave its ids to the garbage collector.
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _STORED = select(items.c.id).where(items.c.id.in_(_IDS), OWN)
+_DELETED = select(deleted.c.item_id).where(deleted.c.item_id.in_(_IDS))
 _QUARANTINED = select(quarantine.c.item_id).where(quarantine.c.item_id.in_(_IDS))
 _FLAGS = select(flags).where(flags.c.item_id.in_(_IDS)).order_by(flags.c.id)
 
@@ -92,12 +93,13 @@ def check_source(connection: Connection, source: str) -> None:
 
 
 def known(database: Database, ids: Sequence[str], quarantined: bool) -> set[str]:
-    """Return those of `ids` that are stored or, if `quarantined`, in quarantine."""
+    """Return those of `ids` that are stored, were deleted or, if `quarantined`, are in quarantine."""
     found: set[str] = set()
     with database.read() as connection:
         for start in range(0, len(ids), IDS):
             chunk = {"ids": ids[start : start + IDS]}
             found.update(connection.scalars(_STORED, chunk))
+            found.update(connection.scalars(_DELETED, chunk))
             if quarantined:
                 found.update(connection.scalars(_QUARANTINED, chunk))
     return found
@@ -174,3 +176,18 @@ def _chosen(source: str) -> ColumnElement[bool]:
     other = annotated.alias()
     last = select(func.max(other.c.id)).where(other.c.item_id == items.c.id, other.c.source == source)
     return annotated.c.id == last.correlate(items).scalar_subquery()
+
+
+def open_groups(database: Database) -> list[str]:
+    """Return the groups of which items are stored and that were not finished, in the order of the scan."""
+    done = select(groups.c.grp)
+    wanted = select(items.c.grp).where(items.c.grp > "", items.c.grp.not_in(done)).group_by(items.c.grp)
+    with database.read() as connection:
+        return list(connection.scalars(wanted.order_by(func.min(items.c.ordinal))))
+
+
+def last_ordinal(database: Database) -> int:
+    """Return the highest place in the scan of what is stored or in quarantine; -1 where there is nothing."""
+    with database.read() as connection:
+        found = [connection.scalar(select(func.max(table.c.ordinal))) for table in (items, quarantine)]
+    return max([-1, *(int(number) for number in found if number is not None)])

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from hyla.errors import StoreError
 from hyla.store.answers import ANSWERS, State
@@ -17,7 +17,7 @@ from hyla.store.database import Database
 from hyla.store.held import SOME, ask_all, load
 from hyla.store.queue import no_item
 from hyla.store.rows import flag_of
-from hyla.store.tables import decisions, flags, items
+from hyla.store.tables import annotated, decisions, flags, items
 from hyla.types import Flag
 
 One = TypeVar("One", bound=Decision)
@@ -69,6 +69,17 @@ def machines(database: Database, ids: Iterable[str]) -> dict[str, int]:
         return {row.id: row.machine for row in ask_all(connection, _MACHINES, ids)}
 
 
+def spoken(database: Database, item_id: str) -> list[int]:
+    """Return the numbers of the machine's labels of an item and of those that each person gave last, in order.
+
+    Of a planted copy, also those of its original: what the copy leaves out on purpose is in the picture all the same.
+    """
+    both = select(items.c.id).where(items.c.id == item_id).union(select(items.c.twin).where(items.c.id == item_id))
+    found = select(func.max(annotated.c.id)).where(annotated.c.item_id.in_(both), annotated.c.role != "truth")
+    with database.read() as connection:
+        return sorted(connection.scalars(found.group_by(annotated.c.item_id, annotated.c.source)))
+
+
 def raised(database: Database, ids: Iterable[str]) -> dict[str, list[Flag]]:
     """Return item id -> its flags, in the order in which they were raised, of those of `ids` that have any."""
     found: dict[str, list[Flag]] = defaultdict(list)
@@ -99,8 +110,9 @@ def decision(database: Database, seq: int) -> Decision:
 
 
 def recent(database: Database, limit: int, who: str | None, item_id: str | None) -> list[Decision]:
-    """Return decisions, last first, of one person or on one item if given."""
-    found = select(decisions).order_by(decisions.c.seq.desc()).limit(limit)
+    """Return decisions, last first, of one person or on one item if given; none on items that were deleted."""
+    there = select(items.c.id).where(items.c.id == decisions.c.item_id).exists()
+    found = select(decisions).where(there).order_by(decisions.c.seq.desc()).limit(limit)
     if who is not None:
         found = found.where(decisions.c.who == who)
     if item_id is not None:
@@ -127,7 +139,7 @@ def paces(database: Database, limit: int) -> list[Timed]:
     """Return how long decisions took that stand, of the last `limit`, last first."""
     names = ("seq", "item_id", "who", "mode", "action", "active_ms", "at", "before", "undoes")
     found = select(*(decisions.c[name] for name in names), items.c.reason)
-    found = found.join_from(decisions, items).order_by(decisions.c.seq.desc()).limit(limit)
+    found = found.join_from(decisions, items, decisions.c.item_id == items.c.id).order_by(decisions.c.seq.desc()).limit(limit)
     with database.read() as connection:
         rows: list[Any] = list(connection.execute(found))  # with as much of a decision as `standing` looks at
         return [

@@ -8,14 +8,14 @@ from typing import Any
 
 from hyla.decide.agree import AGREE_IOU
 from hyla.schema import Schema
-from hyla.store import ledger, naming, query, queue, recall, remembered
+from hyla.store import ledger, naming, query, queue, recall, releasing, remembered
 from hyla.store.answered import Answered, answered
 from hyla.store.asks import Ask, Decision
 from hyla.store.database import Database
 from hyla.store.naming import Called, KnownName, NameCount
 from hyla.store.queue import ClipItem, LaneCount, OpenLabel, Waiting
 from hyla.store.recall import Opinion, Timed
-from hyla.types import Flag, Labels
+from hyla.types import Bools, Flag, Ints, Labels
 
 
 class Reviewing(ABC):
@@ -127,6 +127,18 @@ class Reviewing(ABC):
         """Return item id -> whose answer each label that holds rests on, of those of `ids` on which a decision stands."""
         return answered(self._db, ids)
 
+    def confirmations(self, ids: Iterable[str]) -> dict[str, Ints]:
+        """Return item id -> (n,) how many different people said each label that holds, of those of `ids` that are stored.
+
+        Only labels whose class asks for people (`Schema.confirmations`) are counted; all others have 0. Nobody counts while two
+        people differ, once somebody said that nothing is there, and where a file or a program said it.
+        """
+        return releasing.confirmations(self._db, ids)
+
+    def kept(self, ids: Iterable[str]) -> dict[str, Bools]:
+        """Return item id -> (n,) which labels that hold `Project.released` leaves in, of those of `ids` that are stored."""
+        return releasing.kept(self._db, self.schema(), ids)
+
     # What waits for them
 
     def lanes(self) -> list[LaneCount]:
@@ -234,6 +246,10 @@ class Reviewing(ABC):
     def machine_annotations(self, ids: Iterable[str]) -> dict[str, int]:
         """Return item id -> number of the machine's labels, of those of `ids` that are stored."""
         return recall.machines(self._db, ids)
+
+    def spoken(self, item_id: str) -> list[int]:
+        """Return the numbers of the machine's labels of an item and of those that each person gave last: none of the truth's."""
+        return recall.spoken(self._db, item_id)
 
     def flags_of(self, ids: Iterable[str]) -> dict[str, list[Flag]]:
         """Return item id -> its flags, whose rows count the machine's labels, of those of `ids` that have any."""

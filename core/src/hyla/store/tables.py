@@ -2,7 +2,8 @@
 
 What was said (annotations, labels, flags, decisions), and of what (items), is written once: triggers refuse to change or delete
 it. What is to happen (verdicts, the lane and the state of an item) is routing state, may change, and follows from what was said,
-and from the route that a lot gave an item. A lot and what became of it are written once as well.
+and from the route that a lot gave an item. A lot and what became of it are written once as well, and so is who saw what.
+Only what `deleted` names may go: items, annotations, labels, flags, and the notes of decisions; see `hyla.store.retention`.
 People and their secrets come and go.
 Times are ISO 8601 in UTC; what JSON holds is text, as `hyla.store.rows.canonical` writes it, so that it can be hashed.
 """
@@ -185,7 +186,7 @@ decisions = Table(
     "decisions",
     metadata,
     _column("seq", Big, key=True),  # 1, 2, 3, ...: a gap is a loss
-    _column("item_id", String, ForeignKey("items.id")),
+    _column("item_id", String),  # of a stored item, or of a deleted one
     _column("action", String),
     _column("rows", Text),
     _column("who", String),
@@ -229,6 +230,43 @@ lot_events = Table(
     Index("lot_events_in_order", "lot", "id"),
 )
 
+retention = Table(
+    "retention",
+    metadata,
+    _column("id", Big, key=True),
+    _column("at", String),
+    _column("who", String),
+    _column("kind", String),  # hold, release, delete or footage
+    _column("body", Text),
+    _column("hash", String),  # sha256 of all before and of the hash of the event before it, of the project's id for the first
+)
+
+deleted = Table(
+    "deleted",
+    metadata,
+    _column("item_id", String, key=True),
+    _column("event", Big, ForeignKey("retention.id")),
+    _column("grp", String),
+    _column("digest", String),  # of the item; empty for one that was in quarantine
+    _column("annotations", Text),  # number and digest of each, as JSON
+    _column("notes", Text),  # of each decision on it that had a note: seq, and its hash without, as JSON
+    Index("deleted_by_event", "event", "item_id"),
+    Index("deleted_by_group", "grp"),
+)
+
+accesses = Table(
+    "accesses",
+    metadata,
+    _column("id", Big, key=True),
+    _column("at", String),  # when the visit began
+    _column("who", String),
+    _column("how", String),  # picture, crop, tile, slices, draw, export NAME
+    _column("grp", String),  # the clip; empty for an item that stands alone
+    _column("item_id", String),  # the item; empty for a clip
+    _column("hash", String),  # as of `retention`
+    Index("accesses_by_person", "who", "id"),
+)
+
 people = Table("people", metadata, _column("name", String, key=True), _column("role", String), _column("created", String))
 
 secrets = Table(
@@ -248,14 +286,33 @@ STATE = {
     "labels": ("verdict",),
 }
 
-for _table in (items, annotated, labels, flags, decisions, lots, lot_events):
-    _fixed = ", ".join(f'"{c.name}"' for c in _table.columns if c.name not in STATE.get(_table.name, ()))
-    for _verb, _when in (("update", f"UPDATE OF {_fixed}"), ("delete", "DELETE")):
+# What retention may take: rows of items whose deletion is written down, and with them the notes of decisions.
+_GONE = "EXISTS (SELECT 1 FROM deleted WHERE deleted.item_id = OLD.{0})"
+_LABELS_GONE = (
+    "EXISTS (SELECT 1 FROM annotations JOIN deleted ON deleted.item_id = annotations.item_id "
+    "WHERE annotations.id = OLD.annotation_id)"
+)
+_DELETABLE = {
+    "items": _GONE.format("id"),
+    "annotations": _GONE.format("item_id"),
+    "flags": _GONE.format("item_id"),
+    "labels": _LABELS_GONE,
+}
+_ERASABLE = {"decisions": ("note", f"NEW.note = '' AND {_GONE.format('item_id')}")}
+
+for _table in (items, annotated, labels, flags, decisions, lots, lot_events, retention, deleted, accesses):
+    _soft, _may = _ERASABLE.get(_table.name, ("", ""))
+    _fixed = ", ".join(f'"{c.name}"' for c in _table.columns if c.name not in (*STATE.get(_table.name, ()), _soft))
+    _refused = [("update", f"UPDATE OF {_fixed}", ""), ("delete", "DELETE", _DELETABLE.get(_table.name, ""))]
+    if _soft:
+        _refused.append((_soft, f'UPDATE OF "{_soft}"', _may))
+    for _verb, _when, _unless in _refused:
         event.listen(
             _table,
             "after_create",
             DDL(  # type: ignore[no-untyped-call]
                 f"CREATE TRIGGER {_table.name}_no_{_verb} BEFORE {_when} ON {_table.name} "
-                f"BEGIN SELECT RAISE(ABORT, '{_table.name} are written once'); END"
+                + (f"WHEN NOT ({_unless}) " if _unless else "")
+                + f"BEGIN SELECT RAISE(ABORT, '{_table.name} are written once'); END"
             ).execute_if(dialect="sqlite"),
         )

@@ -17,14 +17,16 @@ from sqlalchemy.engine import Connection
 from hyla import codec
 from hyla.decide.route import routed
 from hyla.errors import StageError, StoreError
+from hyla.store import chain, retention
 from hyla.store.answers import STATE, barred, left, words_of
 from hyla.store.asks import Decision, decision_of, genesis
 from hyla.store.database import Database
 from hyla.store.lots import hash_of
 from hyla.store.naming import stored_identity
+from hyla.store.reconfirm import reconfirm
 from hyla.store.routing import first_lane, first_words, principal, read_route
 from hyla.store.rows import FLAG_COLUMNS, ITEM_COLUMNS, LABEL_COLUMNS, digest_of, flag_of, label_columns, row_digest
-from hyla.store.tables import PLANTED, annotated, decisions, flags, items, labels, lot_events, lots
+from hyla.store.tables import PLANTED, accesses, annotated, decisions, deleted, flags, items, labels, lot_events, lots
 from hyla.store.twins import named_twins
 from hyla.types import Flag, Verdict
 
@@ -42,6 +44,7 @@ class Report:
         head: hash of the last decision. Keep it: only against a head kept elsewhere can one see that decisions were cut off the
             end, or that the whole project was written anew.
         problems: what does not hold, one sentence each; the first hundred.
+        deleted: how many items were deleted since they were past their time; what is left of them is named in the account.
     """
 
     ok: bool
@@ -50,6 +53,7 @@ class Report:
     labels: int
     head: str
     problems: tuple[str, ...]
+    deleted: int = 0
 
 
 def verify(database: Database, head: str | None = None) -> Report:
@@ -64,7 +68,7 @@ def verify(database: Database, head: str | None = None) -> Report:
     check = _Check()
     try:
         with database.read() as connection:
-            check.all(connection.execution_options(yield_per=CHUNK), genesis(database.id), head)
+            check.all(connection.execution_options(yield_per=CHUNK), database.id, head)
     except StoreError as e:  # SQLite gave up: a page that it needs is broken
         check.say(e.what)
     except (ValueError, TypeError, LookupError) as e:
@@ -72,9 +76,7 @@ def verify(database: Database, head: str | None = None) -> Report:
     shown = check.problems[:SHOWN]
     if check.found > len(shown):
         shown.append(f"and {check.found - len(shown)} more")
-    return Report(
-        not check.found, check.count["decisions"], check.count["annotations"], check.count["labels"], check.head, tuple(shown)
-    )
+    return Report(not check.found, head=check.head, problems=tuple(shown), **check.count)
 
 
 class _Check:
@@ -82,23 +84,26 @@ class _Check:
         self.problems: list[str] = []
         self.found = 0
         self.head = ""
-        self.count = {"decisions": 0, "annotations": 0, "labels": 0}
+        self.count = {"decisions": 0, "annotations": 0, "labels": 0, "deleted": 0}
 
     def say(self, problem: str) -> None:
         self.found += 1
         if self.found <= SHOWN:
             self.problems.append(problem)
 
-    def all(self, connection: Connection, start: str, head: str | None) -> None:
+    def all(self, connection: Connection, project: str, head: str | None) -> None:
         self.file(connection)
         if not self.found:  # what is read from a damaged file tells nothing more
             self.links(connection)
-            self.chain(connection, start, head)
+            self.chain(connection, genesis(project), head)
             self.digests(connection)
             self.states(connection)
             self.annotations(connection)
+            for problem in reconfirm(connection):
+                self.say(problem)
             self.lots(connection)
             self.twins(connection)
+            self.kept(connection, project)
 
     def file(self, connection: Connection) -> None:
         for (line,) in connection.exec_driver_sql("PRAGMA integrity_check"):
@@ -117,7 +122,7 @@ class _Check:
                 self.say(f"decisions are missing between number {seq} and number {one.seq}")
             elif one.prev_hash != self.head:
                 self.say(f"decision {one.seq} does not follow from the one before it")
-            if one.reckon() != one.hash:
+            if (reckoned := one.reckon()) != one.hash and reckoned != retention.erased(connection, one.item_id, one.seq):
                 self.say(f"decision {one.seq} was changed: its hash does not fit")
             for when, state in (("before", one.before), ("after", one.after)):
                 self._state(connection, f"{when} decision {one.seq}", one.item_id, state)
@@ -129,7 +134,8 @@ class _Check:
 
     def _state(self, connection: Connection, when: str, item_id: str, state: dict[str, Any]) -> None:
         found = select(annotated.c.digest).where(annotated.c.id == state["annotation"], annotated.c.item_id == item_id)
-        if connection.scalar(found) != state["digest"]:
+        digest = connection.scalar(found) or retention.digest_of(connection, item_id, state["annotation"])
+        if digest != state["digest"]:
             self.say(f"the labels that item {item_id!r} had {when} are gone or others")
 
     def states(self, connection: Connection) -> None:
@@ -243,8 +249,16 @@ class _Check:
                 self.say(f"item {row.id!r} is called a planted copy, and no lot planted it")
             elif row.of != "" or not row.same or row.grp not in (row.other, row.id):
                 self.say(f"the planted copy {row.id!r} is not a copy of {row.twin!r}")
-        for gone in named:
+        for gone in named.keys() - retention.gone(connection, named):
             self.say(f"the planted copy {gone!r} is gone, or called no copy any more")
+
+    def kept(self, connection: Connection, project: str) -> None:
+        """Check the accounts of what was held and deleted, and of who saw what."""
+        for problem in retention.problems(connection, project):
+            self.say(problem)
+        for number in chain.broken(connection, accesses, project):
+            self.say(f"entry {number} of who saw what was changed, or one before it is missing")
+        self.count["deleted"] = connection.scalar(select(func.count()).select_from(deleted)) or 0
 
     def digests(self, connection: Connection) -> None:
         """Compare the items and the flags with their digests."""

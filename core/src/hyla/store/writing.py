@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import islice
 
 import numpy as np
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from hyla.decide.route import raised, routed
+from hyla.decide.route import confirming, raised, routed
 from hyla.errors import StageError, StoreError
 from hyla.schema import Schema
 from hyla.store.database import Clash, Database, now
+from hyla.store.retention import gone
 from hyla.store.routing import first_lane, first_words, principal, read_route
 from hyla.store.rows import Batch, Entry, Quarantined, Stored, flag_of
 from hyla.store.tables import annotated, flags, groups, items, labels, quarantine, runs
@@ -96,13 +99,16 @@ def _raise(connection: Connection, batch: Batch, group: str, item_id: str, new: 
 def _write(database: Database, entries: Sequence[Entry]) -> None:
     with database.write() as connection:
         batch = Batch.open(connection)
-        run = connection.scalars(select(func.max(runs.c.id))).one()
+        run, text = connection.execute(select(runs.c.id, runs.c.schema).order_by(runs.c.id.desc()).limit(1)).one()
+        schema = _schema(text)
+        past = gone(connection, [_item(entry).id for entry in entries])
+        entries = [entry for entry in entries if _item(entry).id not in past]  # deleted while they were under way
         refused = [entry for entry in entries if isinstance(entry, Quarantined)]
         stored = _stored(connection, [entry.item.id for entry in refused])
         for entry in entries:
             if isinstance(entry, Stored):
                 try:
-                    batch.store(entry, run)
+                    batch.store(_asking(entry, schema), run)
                 except StageError as e:
                     refused.append(Quarantined(entry.record.item, entry.ordinal, "store", str(e)))
         ids = [_item(entry).id for entry in entries]
@@ -113,6 +119,21 @@ def _write(database: Database, entries: Sequence[Entry]) -> None:
             except StageError:  # its meta is what can't be stored
                 batch.quarantine(replace(entry, item=replace(entry.item, meta={})), run)
         batch.insert(connection)
+
+
+def _asking(entry: Stored, schema: Schema) -> Stored:
+    """Return an entry with the flags of labels that people must confirm, whoever made it and whatever it says of them."""
+    record = entry.record
+    wanted = confirming(record.labels, schema)
+    missing = [flag for flag in wanted if flag not in record.flags]
+    if not missing and (not wanted or record.verdict == Verdict.REVIEW):
+        return entry
+    return replace(entry, record=replace(record, flags=(*record.flags, *missing), verdict=Verdict.REVIEW))
+
+
+@lru_cache(maxsize=4)
+def _schema(text: str) -> Schema:
+    return Schema.from_config(json.loads(text))
 
 
 def _fresh(connection: Connection, entries: Sequence[Entry]) -> list[Entry]:

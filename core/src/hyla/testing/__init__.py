@@ -32,13 +32,14 @@ from hyla.testing.base import Checks
 from hyla.testing.loader_checks import LoaderChecks
 from hyla.testing.model_checks import ModelChecks
 from hyla.testing.plugin_checks import PluginChecks
+from hyla.testing.redact_checks import RedactChecks
 from hyla.testing.rule_checks import RuleChecks
 from hyla.testing.run_checks import RunChecks
 
 __all__ = ["CheckResult", "Conformance", "conformance", "names", "run_checks"]
 
 
-class Conformance(RunChecks, RuleChecks, ModelChecks, LoaderChecks, PluginChecks):
+class Conformance(RunChecks, RedactChecks, RuleChecks, ModelChecks, LoaderChecks, PluginChecks):
     """Hold one preset to the whole contract; made by `conformance`."""
 
 

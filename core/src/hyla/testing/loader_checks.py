@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Sized
@@ -157,6 +158,27 @@ class LoaderChecks(Checks):
             whole = one is None or (isinstance(one.pixels, (np.ndarray, LazyPixels)) and one.pixels.ndim == 3)
             demand(whole, f"the reference of {attributes} is no picture", "give hyla.Image(pixels, item), or None")
         demand(found[0] is None, "the loader has a reference for a label of which nothing is known", "return None")
+
+    @check("test_images_are_well_formed")
+    def test_what_is_told_of_cameras_can_be_kept(self) -> None:
+        """What a loader tells of its cameras is JSON-able, with a state in one word and no address that holds a password."""
+        subject = self.subject()
+        pipeline = subject.fresh()
+        if not pipeline.answers("state"):
+            raise NotApplicableError("the loader tells nothing of cameras")
+        subject.load(pipeline, subject.scan(pipeline, limit=1))
+        for name, state in pipeline.state().items():
+            try:
+                same = json.loads(json.dumps(state)) == state
+            except (TypeError, ValueError):
+                same = False
+            demand(same and isinstance(name, str), f"the state of {name!r} is not JSON-able: {state}", "keep plain values in it")
+            word = state.get("state")
+            demand(
+                isinstance(word, str) and word.isalpha(), f"the state of {name!r} is {word!r}", "say it in one word: connected"
+            )
+            bare = re.search(r"://[^/\s]*@", json.dumps(state)) is None
+            demand(bare, f"the state of {name!r} shows who logs in", "hyla.live.without_secrets takes that out of an address")
 
     @check("test_images_are_well_formed")
     def test_what_can_not_be_read_is_a_bad_item(self) -> None:

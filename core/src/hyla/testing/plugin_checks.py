@@ -67,7 +67,7 @@ class PluginChecks(Checks):
 
         subject = self.subject()
         settings = config.compose(subject.preset, *subject.overrides, source=".")
-        for part in ("loader", "model", "rules", "export", "engine"):
+        for part in ("loader", "model", "rules", "redact", "export", "engine"):
             for where, target in _targets(getattr(settings, part), part):
                 plugins.resolve(target, where)
         for group in plugins.GROUPS:

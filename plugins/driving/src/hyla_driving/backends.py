@@ -30,8 +30,8 @@ import numpy.typing as npt
 
 from hyla import device as devices
 from hyla.errors import ConfigError, did_you_mean
+from hyla.letterbox import Pixels
 from hyla.privacy import cache
-from hyla_driving.letterbox import Pixels
 
 Outputs = list[npt.NDArray[np.float32]]
 NAMES = ("auto", "torch", "onnx", "openvino")

@@ -34,12 +34,13 @@ from hyla.formats import (
     unknown_class,
     writing,
 )
+from hyla.formats.segments import around
 from hyla.frame import Frame, Matrix3, VideoFrame
 from hyla.hooks import Format, hookimpl
 from hyla.schema import Schema
 from hyla.types import Item, Labels, Record, Rle, item_id
 from hyla_driving import bdd_words as words
-from hyla_driving.shapes import alpha, around, from_camera, to_camera
+from hyla_driving.shapes import alpha, from_camera, to_camera
 
 CARRIED = ("tag", "box", "polygon", "polyline", "keypoints", "mask", "cuboid")
 KEPT = ("score", "attribute", "context", "evidence.iscrowd", "frame")

@@ -13,7 +13,7 @@ from hyla.frame import Frame
 from hyla.hooks import Loader, hookimpl
 from hyla.images import MAX_PIXELS, files, inside, read_image
 from hyla.types import Image, Item, item_id
-from hyla_driving.video import moment
+from hyla.video import moment
 
 PARTS = ("100k", "10k", "track")
 TRACK_HZ = 5.0  # Yu et al., CVPR 2020: the frames of the tracking sets are taken at 5 Hz

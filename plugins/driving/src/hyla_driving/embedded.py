@@ -11,10 +11,10 @@ from hyla import geometry
 from hyla.errors import ConfigError
 from hyla.hooks import Model, hookimpl
 from hyla.schema import Schema
+from hyla.tracking import Tracker
 from hyla.types import Floats, Image, Labels
 from hyla_driving import markings, vehicles
 from hyla_driving.lanes import Lanes
-from hyla_driving.tracking import Tracker
 
 
 class Embedded(Model):

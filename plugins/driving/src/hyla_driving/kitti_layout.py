@@ -15,7 +15,7 @@ from hyla.frame import Matrix3
 from hyla.hooks import Loader, hookimpl
 from hyla.images import MAX_PIXELS, inside, read_image
 from hyla.types import Image, Item, item_id
-from hyla_driving.video import moment
+from hyla.video import moment
 
 HZ = 10.0  # Geiger et al., IJRR 2013: the cameras are triggered at 10 Hz
 MAX_TEXT = 1 << 20  # bytes of a calibration or a list of times

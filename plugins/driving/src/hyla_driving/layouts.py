@@ -11,11 +11,11 @@ from hyla.frame import VideoFrame
 from hyla.hooks import Loader, hookimpl
 from hyla.images import MAX_PIXELS, Folder, files
 from hyla.types import Image, Item, item_id
+from hyla.video import Video
 from hyla_driving.bdd_layout import Bdd100k
 from hyla_driving.conditions import Conditions, Sidecars
 from hyla_driving.kitti_layout import Kitti
 from hyla_driving.nuscenes_layout import NuScenes
-from hyla_driving.video import Video
 
 
 class Recording(Loader):
@@ -27,7 +27,7 @@ class Recording(Loader):
 
     Args:
         layout: auto, files, video, kitti, bdd100k or nuscenes.
-        stride, fps, start, stop, threads: of clips; see hyla_driving.video.Video.
+        stride, fps, start, stop, threads: of clips; see hyla.video.Video.
         camera: of KITTI: 2 is the left colour camera, 3 the right one.
         sweeps: of nuScenes: True for the frames between the annotated ones too.
         conditions: what estimates the conditions; None to leave them out.

@@ -1,15 +1,11 @@
-"""Geometry that label formats of the road share: upright cuboids before a camera, and the box around a shape in JSON."""
+"""Geometry that label formats of the road share: upright cuboids before a camera."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
-
-from hyla import geometry
-from hyla.types import Floats, Kind, Rle
+from hyla.types import Floats
 
 UPRIGHT = 1e-6  # sine of half the tilt from which a cuboid is not upright
 
@@ -35,14 +31,3 @@ def from_camera(height: float, width: float, length: float, x: float, y: float, 
 def alpha(x: float, z: float, turn: float) -> float:
     """Return the observation angle, from -pi to pi, of a thing at (x, z) before the camera: its turn as the camera sees it."""
     return math.remainder(turn - math.atan2(x, z), math.tau)
-
-
-def around(kind: str, shape: Any) -> list[float]:
-    """Return the box (4,) around a shape as JSON has it; zeros for a cuboid, which lies in the sensor's space."""
-    if kind == "polygon":
-        one: Any = tuple(np.asarray(ring, dtype=np.float64) for ring in shape)
-    elif kind == "mask":
-        one = Rle(tuple(shape["size"]), shape["counts"].encode())
-    else:
-        one = np.asarray(shape, dtype=np.float64)
-    return geometry.bounds([Kind[kind.upper()]], [one])[0].tolist()  # type: ignore[no-any-return]

@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hyla import geometry, privacy
+from hyla import geometry, heads, privacy
 from hyla import weights as files
 from hyla.errors import ConfigError, did_you_mean
 from hyla.hooks import Model, hookimpl
+from hyla.letterbox import Letterbox, Pixels, rgb
 from hyla.schema import Schema
+from hyla.tracking import Tracker
 from hyla.types import Image, Kind, Labels
-from hyla_driving import backends, heads
+from hyla_driving import backends
 from hyla_driving.backends import TASKS, Backend, Facts
-from hyla_driving.letterbox import Letterbox, Pixels, rgb
-from hyla_driving.tracking import Tracker
 
 SUFFIXES = (".pt", ".onnx")
 # What a file that is no checkpoint raises, depending on how it is none.
@@ -60,7 +60,7 @@ class Yolo(Model):
         iou: of two overlapping boxes of one class by more than this, the better one stays, 0 to 1.
         max_det: labels of one picture, at most.
         classes: name that the network uses -> class of the schema, or null to drop it; goes before the codes.
-        tracker: bytetrack, botsort, ocsort or none; see hyla_driving.tracking.
+        tracker: bytetrack, botsort, ocsort or none; see hyla.tracking.
         half: compute in half precision where the device can, which is faster and moves boxes by some pixels.
         threads: of the CPU; null for one per core.
         network_batch: pictures that the network sees together, constantly; null for 1 on a CPU and 8 on an accelerator.

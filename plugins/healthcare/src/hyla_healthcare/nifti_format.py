@@ -106,7 +106,7 @@ class Nifti(Format):
         i, size = one.item, tuple(int(side) for side in one.size)
         file = f"{i.id}.nii.gz" if self.layout == "labelmap" else i.id
         frame = frames.to_dict(one.frame)
-        listed = _Listed(file, i.id, i.uri, size, i.group, i.index, i.kind, frame, dict(i.meta), tuple(masks))
+        listed = _Listed(file, i.id, i.uri, size, i.group, i.index, i.kind, frame, dict(i.meta), masks=tuple(masks))
         return msgspec.json.encode(listed) + b"\n"
 
     def _own(self, path: Path, schema: Schema) -> Iterator[Record]:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hyla import slices
 from hyla.errors import ConfigError, did_you_mean
 from hyla.hooks import Model, hookimpl
 from hyla.schema import Schema
 from hyla.types import Floats, Image, Ints, Labels
-from hyla_retail import slices
 from hyla_retail.finding import finish, whole
 from hyla_retail.pictures import overview
 
@@ -49,7 +49,7 @@ class Sliced(Model, ABC):
     """Find products tile by tile.
 
     Each photo is cut into tiles of one size by itself, the whole photo is looked at as well, and what overlaps is merged: see
-    `hyla_retail.slices`. Labels do not depend on the batch. A picture of one product (`view` product in its context) gets one
+    `hyla.slices`. Labels do not depend on the batch. A picture of one product (`view` product in its context) gets one
     tag over the whole of it, without any network.
 
     Args:

@@ -27,6 +27,7 @@ from hyla import (
     Loader,
     Model,
     Record,
+    Redactor,
     Rle,
     Rule,
     Schema,
@@ -94,6 +95,12 @@ class Clips(Loader):
         if self.fault == "dtype":
             pixels = pixels.astype(np.int64)
         return Image(pixels, item, VideoFrame(seconds=item.index / 10, index=item.index), {"light": "day"})
+
+    @hookimpl
+    def state(self) -> Mapping[str, Mapping[str, Any]]:
+        told = {"objects": {"state": "recorded", "seen": {1, 2}}, "sentence": {"state": "it is there"}}
+        told["address"] = {"state": "lost", "error": "can't reach rtsp://bob:secret@host/live"}
+        return {"gate": told.get(self.fault, {"state": "recorded", "frames": 3})}
 
     @hookimpl
     def reference(self, attributes: Mapping[str, Any]) -> Image | None:
@@ -209,6 +216,27 @@ class Watch(Rule):
     @hookimpl
     def route(self, item: Item, labels: Labels, flags: Sequence[Flag]) -> Verdict | None:
         return "review" if self.fault == "route" else None  # type: ignore[return-value]
+
+
+class Cover(Redactor):
+    """Paint the boxes of all labels black."""
+
+    def __init__(self, fault: str = "") -> None:
+        self.fault = fault
+        self.calls = 0
+
+    @hookimpl
+    def redact(self, image: Image, labels: Labels) -> Image | None:
+        if self.fault == "silent":
+            return None
+        pixels = image.pixels if self.fault == "scrawls" else image.pixels.copy()
+        self.calls += 1
+        for x0, y0, x1, y1 in labels.box.astype(int):
+            if self.fault == "tints":
+                pixels[y0:y1, x0:x1] //= 2
+            elif self.fault != "idles":
+                pixels[y0:y1, x0:x1] = self.calls if self.fault == "flickers" else 0
+        return replace(image, pixels=pixels[1:] if self.fault == "trims" else pixels)
 
 
 class Lines(Format):

@@ -1,0 +1,245 @@
+"""Delete what is past its time: decide what goes, take it out of the project, then its files, and see to it that nothing is left.
+
+An item may be kept for so many hours from when it was taken: `retention_hours` and `utc` (seconds since 1970) in its meta, which
+the loader gives; else for the hours of the call, and from when it was labelled. Items go one by one, but those of a clip that is
+finished go together, once the last is past its time. Kept is what is held, what shows an event that enough people confirmed, and
+the seconds around it. A file goes once no item of it is left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import groupby, islice
+
+import numpy as np
+
+from hyla import footage
+from hyla.errors import ConfigError
+from hyla.store import Project
+from hyla.store.dated import Dated
+
+AROUND = 10.0  # seconds on either side of a confirmed event: what the review page plays
+AT_ONCE = 256  # items that stand alone, of one transaction
+
+
+@dataclass
+class Batch:
+    """Hold what goes together, of one clip or of items that stand alone.
+
+    Args:
+        group: the clip; empty for items that stand alone.
+        going: items past their time.
+        whole: nothing of the clip is left then; True for items that stand alone.
+        confirmed, held: how many are past it and are kept for a confirmed event, or since they are held.
+        waiting: of those that go, how many still wait for a person.
+    """
+
+    group: str
+    going: list[Dated]
+    whole: bool
+    confirmed: int = 0
+    held: int = 0
+    waiting: int = 0
+
+
+@dataclass
+class Outcome:
+    """Hold what a call did, or would do.
+
+    Args:
+        items, clips: that went; a clip counts if anything of it did.
+        confirmed, held: items past their time that are kept for a confirmed event, or since they are held.
+        waiting: of the items that went, those that still waited for a person.
+        changed: clips that somebody answered or held just then, left for the next time.
+        files, bytes: removed.
+        left: files that could not be removed -> why.
+        oldest: when the oldest item left was taken, in UTC; empty if that is not known.
+        behind: what kept deleted rows from being overwritten in the file; empty if nothing did.
+    """
+
+    items: int = 0
+    clips: int = 0
+    confirmed: int = 0
+    held: int = 0
+    waiting: int = 0
+    changed: int = 0
+    files: int = 0
+    bytes: int = 0
+    left: dict[str, str] = field(default_factory=dict)
+    oldest: str = ""
+    behind: str = ""
+
+
+def retain(
+    project: Project,
+    who: str,
+    hours: float | None = None,
+    sources: bool = False,
+    around: float = AROUND,
+    dry_run: bool = False,
+    now: float | None = None,
+) -> Outcome:
+    """Delete what is past its time.
+
+    It may be stopped at any moment and called again: each clip is deleted as a whole or not at all, and files whose deletion was
+    written down are removed by the next call.
+
+    Args:
+        project: open for writing.
+        who: deletes; written down.
+        hours: for which an item may be kept that names no time of its own.
+        sources: remove source files too, inside the folder of the source, of which no item is left.
+        around: seconds that are kept on either side of a confirmed event.
+        dry_run: change nothing.
+        now: seconds since 1970.
+
+    Raises:
+        ConfigError: if an item names no time and `hours` does not either, or for hours or seconds below 0.
+    """
+    if (hours is not None and not hours >= 0) or not around >= 0:
+        raise ConfigError(f"{hours if hours is not None and not hours >= 0 else around} is no length of time", "give 0 or more")
+    clock = time.time() if now is None else now
+    uses, unnamed = Counter[str](), 0
+    for one in project.dated():
+        uses[one.uri] += 1
+        unnamed += one.hours is None
+    if hours is None and unnamed:
+        hint = "give --hours H, or retention_hours in the YAML of their camera before they are labelled"
+        raise ConfigError(f"{unnamed} items don't say how long they may be kept", hint)
+    done = Outcome()
+    if not dry_run:
+        _finish(project, who, done)
+    if sources:
+        _finish_footage(project, who, uses, dry_run, done)
+    holds, oldest = project.held(), float("inf")
+    for batch, kept in _batches(project, clock, hours or 0.0, around, holds):
+        oldest = min([oldest, *kept])
+        done.confirmed, done.held = done.confirmed + batch.confirmed, done.held + batch.held
+        if batch.going:
+            for one in batch.going:
+                uses[one.uri] -= 1
+            files, later = footage.files_of(project, batch.going, batch.group, batch.whole, uses)
+            if sources:
+                files, later = [*files, *later], []
+            _take(project, batch, who, files, later, dry_run, done)
+    done.oldest = "" if oldest == float("inf") else datetime.fromtimestamp(oldest, UTC).isoformat(timespec="seconds")
+    if not dry_run:
+        done.behind = project.forget()
+    return done
+
+
+def _batches(
+    project: Project, clock: float, hours: float, around: float, holds: Collection[str]
+) -> Iterator[tuple[Batch, list[float]]]:
+    """Yield what goes, clip by clip, and when what stays of it was taken. Of a clip, all is read before anything is deleted."""
+    for group, members in groupby(project.dated(), key=lambda one: one.group):
+        while part := list(members if group else islice(members, AT_ONCE)):
+            due = [one.taken + (hours if one.hours is None else one.hours) * 3600 <= clock for one in part]
+            if group and not all(due) and project.group_done(group):
+                due = [False] * len(part)
+            old = [one for one, is_due in zip(part, due, strict=True) if is_due]
+            held = {one.id for one in old if one.id in holds or (group and group in holds)}
+            confirmed = _confirmed(project, group, part, around) if old else set()
+            going = [one for one in old if one.id not in held | confirmed]
+            spared, whole = sum(one.id in confirmed - held for one in old), not group or len(going) == len(part)
+            batch = Batch(group, going, whole, spared, len(held), sum(one.waits for one in going))
+            gone = {one.id for one in going}
+            yield batch, [one.taken for one in part if one.id not in gone]
+            if group:
+                break
+
+
+def _confirmed(project: Project, group: str, part: Sequence[Dated], around: float) -> set[str]:
+    """Return the items that show what enough people confirmed, all frames of an event one of which is, and the seconds around."""
+    schema = project.schema()
+    stored = [one.id for one in part if one.stored]
+    if not schema.confirms or not stored:
+        return set()
+    kept = project.kept(stored)
+    events: set[tuple[int, int]] = set()
+    shown: dict[str, set[tuple[int, int]]] = {}
+    records = project.records(group=group) if group else (project.record(one) for one in stored)
+    found: set[str] = set()
+    for record in records:
+        if record is None or record.item.id not in kept:
+            continue
+        labels = record.labels
+        asked = schema.confirmations[labels.class_id] > 0
+        pairs = list(zip(labels.class_id.tolist(), labels.track.tolist(), strict=True))
+        shown[record.item.id] = {pair for pair in pairs if pair[1] >= 0}
+        rows = np.flatnonzero(asked & kept[record.item.id]).tolist()
+        if rows:
+            found.add(record.item.id)
+            events |= {pairs[row] for row in rows if pairs[row][1] >= 0}
+    found |= {item_id for item_id, pairs in shown.items() if pairs & events}
+    times = np.array([one.seconds for one in part if one.id in found])
+    if len(times):
+        found |= {one.id for one in part if np.abs(times - one.seconds).min() <= around}
+    return found
+
+
+def _take(
+    project: Project, batch: Batch, who: str, files: Sequence[str], kept: Sequence[str], dry_run: bool, done: Outcome
+) -> None:
+    """Delete one batch, and its files but those that are `kept`."""
+    if not dry_run:
+        decided = {one.id: one.decided for one in batch.going if one.stored}
+        refused = [one.id for one in batch.going if not one.stored]
+        event = project.remove(decided, refused, who, "past its time", [batch.group] if batch.group else [], files, kept)
+        if event is None:
+            done.changed += 1
+            return
+        if files:
+            _sweep(project, event.id, files, who, done)
+    else:
+        done.files += len(files)
+        done.bytes += sum(footage.size_of(project, one) or 0 for one in files)
+    done.items += len(batch.going)
+    done.clips += bool(batch.group)
+    done.waiting += batch.waiting
+
+
+def _finish(project: Project, who: str, done: Outcome) -> None:
+    """Remove the files of deletions that were stopped before they came to that."""
+    for event in project.unswept():
+        _sweep(project, event.id, event.body["files"], who, done)
+
+
+def _finish_footage(project: Project, who: str, uses: Mapping[str, int], dry_run: bool, done: Outcome) -> None:
+    """Remove the source files that earlier deletions left, since nobody asked for it then."""
+    for event in project.retention():
+        kept = event.body["kept"] if event.kind == "delete" else ()
+        there = [name for name in kept if footage.size_of(project, name) is not None and not uses[footage.uri_of(name)]]
+        if there and not dry_run:
+            _sweep(project, event.id, there, who, done)
+        elif there:
+            done.files += len(there)
+            done.bytes += sum(footage.size_of(project, name) or 0 for name in there)
+
+
+def _sweep(project: Project, event: int, files: Iterable[str], who: str, done: Outcome) -> None:
+    gone, left = footage.remove(project, files)
+    project.swept(event, who, list(gone), left)
+    done.files, done.bytes = done.files + len(gone), done.bytes + sum(gone.values())
+    done.left |= left
+
+
+def describe(done: Outcome, dry_run: bool = False) -> str:
+    """Return in words what a call did, or would do."""
+    would = "would be " if dry_run else ""
+    lines = [f"{done.items} items of {done.clips} clips {would}deleted; {done.waiting} of them still waited for a person"]
+    if done.files or dry_run:
+        lines.append(f"{done.files} files {would}removed, {done.bytes / 1e6:.1f} MB")
+    if done.confirmed or done.held:
+        lines.append(f"past their time and kept: {done.confirmed} items of confirmed events, {done.held} that are held")
+    if done.changed:
+        lines.append(f"{done.changed} clips were left, since somebody answered or held them just then: run it again")
+    lines += [f"left: {name}: {why}" for name, why in done.left.items()]
+    lines.append(f"the oldest item left is of {done.oldest}" if done.oldest else "no item is left")
+    if done.behind:
+        lines.append(f"rows were overwritten, but not all of the file: {done.behind}; run it again when nobody else has it open")
+    return "\n".join(lines)

@@ -1,0 +1,226 @@
+"""The events of a clip as each person is told of them: who said so, what was denied, who is still to be heard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hyla import Kind, Labels
+from hyla.decide.route import confirming
+from hyla.review.clip_events import next_tracks
+from hyla.schema import Schema
+from hyla.store import Project, Stored
+from hyla.types import Record, Verdict
+from review_kit import Room, waiting
+from store_kit import start
+
+SCHEMA = Schema.from_config(
+    {
+        "name": "yard",
+        "kinds": ["box", "tag", "track"],
+        "classes": {
+            "person": {"kinds": ["box"]},
+            "event": {"abstract": True, "kinds": ["tag"]},
+            "loitering": {"parent": "event", "kinds": ["tag"], "confirmations": 1},
+            "handover": {"parent": "event", "kinds": ["tag"], "confirmations": 2},
+        },
+        "attributes": {
+            "start": {"type": "number", "unit": "s", "classes": ["event"]},
+            "participants": {"type": "text", "classes": ["event"]},
+        },
+    }
+)
+LOITERING, HANDOVER = 100, 101
+FRAMES, LOITERS, HANDS = 12, range(2, 6), range(7, 10)
+
+
+def frame(i: int) -> Record:
+    """Return a frame with two people, and an event of one confirmation or of two."""
+    events = [(LOITERING, "loitering", "1")] * (i in LOITERS) + [(HANDOVER, "handover", "1,2")] * (i in HANDS)
+    n = len(events)
+    labels = Labels.of(
+        [SCHEMA.class_id("person")] * 2 + [SCHEMA.class_id(name) for _, name, _ in events],
+        [[10, 10, 30, 60], [50, 10, 70, 60], *[[0, 0, 200, 100]] * n],
+        score=[0.9] * (2 + n),
+        kind=[Kind.BOX] * 2 + [Kind.TAG] * n,
+        track=[1, 2, *(track for track, _, _ in events)],
+        attributes={"start": [np.nan] * 2 + [0.5] * n, "participants": [None] * 2 + [who for _, _, who in events]},
+    )
+    record = waiting(f"f{i:02d}", labels, confirming(labels, SCHEMA), group="clip", kind="video_frame", index=i)
+    return record if n else replace(record, verdict=Verdict.ACCEPT)
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Iterator[Room]:
+    with Project.create(tmp_path / "yard") as project:
+        room = Room(project, start(project, schema=SCHEMA))
+        project.write([Stored(frame(i), i, 0.0) for i in range(FRAMES)])
+        yield room
+
+
+def clip_of(person: Any) -> dict[str, Any]:
+    answer = person.get("/clips/f00?tab=t")
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def told(person: Any) -> dict[int, tuple[str, bool, list[str]]]:
+    """Return event -> class, whether it was denied, and who said so."""
+    return {one["track"]: (one["class"], one["denied"], one["said"]) for one in clip_of(person)["events"]}
+
+
+def answer(person: Any, frames: range, action: str, *rows: int, **more: Any) -> list[int]:
+    """Answer some frames in one request."""
+    names = [f"f{i:02d}" for i in frames]
+    made = person.decide(*({"item": one, "action": action, "rows": list(rows), **more} for one in names))
+    assert made.status_code == 200, made.text
+    return [one["seq"] for one in made.json()["made"]]
+
+
+def lanes(room: Room, frames: range) -> set[str]:
+    return {room.project.state(f"f{i:02d}")["lane"] for i in frames}
+
+
+def test_events_with_their_attributes_and_numbers(yard: Room) -> None:
+    clip = clip_of(yard.person("vic", "viewer"))
+    assert clip["events"] == [
+        {
+            **{"track": LOITERING, "class": "loitering", "first": 2, "last": 5, "denied": False, "said": []},
+            "attributes": {"start": 0.5, "participants": "1"},
+        },
+        {
+            **{"track": HANDOVER, "class": "handover", "first": 7, "last": 9, "denied": False, "said": []},
+            "attributes": {"start": 0.5, "participants": "1,2"},
+        },
+    ]
+    assert (clip["next_track"], clip["next_event"]) == (3, 102)
+    assert [frame["asks"] for frame in clip["frames"]] == [""] * FRAMES
+
+
+def test_the_schema_tells_how_many_people_a_class_wants(yard: Room) -> None:
+    classes = yard.person("ann").get("/session").json()["data_schema"]["classes"]
+    assert {one["name"]: one["confirmations"] for one in classes} == {
+        **{"person": 0, "event": 0},
+        **{"loitering": 1, "handover": 2},
+    }
+
+
+def test_one_person_confirms_and_takes_it_back(yard: Room) -> None:
+    ann = yard.person("ann")
+    seqs = answer(ann, LOITERS, "accept", 2)
+    assert told(ann)[LOITERING] == ("loitering", False, ["ann"])
+    assert lanes(yard, LOITERS) == {""}
+    assert told(yard.person("vic", "viewer"))[LOITERING] == ("loitering", False, ["ann"])
+    assert ann.undo(*seqs).status_code == 200
+    assert told(ann)[LOITERING] == ("loitering", False, [])
+    assert lanes(yard, LOITERS) == {"review"}
+
+
+def test_what_was_denied_is_told_with_who_denied_it(yard: Room) -> None:
+    ann = yard.person("ann")
+    seqs = answer(ann, LOITERS, "reject", 2)
+    (one,) = [one for one in clip_of(ann)["events"] if one["denied"]]
+    assert (one["track"], one["class"], one["said"], one["first"], one["last"]) == (LOITERING, "loitering", ["ann"], 2, 5)
+    assert one["attributes"]["participants"] == "1"
+    ann.undo(*seqs)
+    assert told(ann)[LOITERING] == ("loitering", False, [])
+
+
+def test_all_frames_or_none(yard: Room) -> None:
+    ann, ben = yard.person("ann"), yard.person("ben")
+    held = {f"f{i:02d}": ann.item(f"f{i:02d}")["state"]["annotation"] for i in LOITERS}
+    ben.done("f04", "reject", rows=[2])
+    late = ann.decide(*({"item": one, "action": "accept", "rows": [2], "annotation": held[one]} for one in held))
+    assert late.status_code == 409
+    assert told(ann)[LOITERING] == ("loitering", False, [])
+    assert yard.project.state("f02")["decision"] == 0
+
+
+def test_a_second_person_is_not_told_what_the_first_said(yard: Room) -> None:
+    ann, ben = yard.person("ann"), yard.person("ben")
+    answer(ann, HANDS, "accept", 2)
+    assert lanes(yard, HANDS) == {"second"}
+    assert told(ann)[HANDOVER] == ("handover", False, ["ann"])
+    clip = clip_of(ben)
+    assert [frame["asks"] for frame in clip["frames"]] == ["second" * (i in HANDS) for i in range(FRAMES)]
+    assert {(box[0], box[9]) for box in clip["boxes"] if box[3] == HANDOVER} == {(i, 1) for i in HANDS}
+    assert told(ben)[HANDOVER] == ("handover", False, [])
+    answer(ben, HANDS, "accept")
+    assert lanes(yard, HANDS) == {""}
+    assert told(ben)[HANDOVER] == ("handover", False, ["ann", "ben"])
+
+
+@pytest.mark.parametrize("first", ["accept", "reject"])
+def test_a_second_person_sees_the_same_whatever_the_first_said(yard: Room, first: str) -> None:
+    ann, ben = yard.person("ann"), yard.person("ben")
+    before = clip_of(yard.person("vic", "viewer"))
+    answer(ann, HANDS, first, 2)
+    seen = clip_of(ben)
+    assert seen["events"] == before["events"]
+    assert [box[:9] for box in seen["boxes"]] == [box[:9] for box in before["boxes"]]
+
+
+def test_two_who_differ_confirm_nothing(yard: Room) -> None:
+    ann, ben = yard.person("ann"), yard.person("ben")
+    answer(ann, HANDS, "accept", 2)
+    answer(ben, HANDS, "edit", changes={"drop": [2]})
+    assert lanes(yard, HANDS) == {"adjudicate"}
+    assert told(ann)[HANDOVER] == ("handover", False, ["ann"])
+    assert {frame["asks"] for frame in clip_of(ann)["frames"]} == {""}
+
+
+@pytest.mark.parametrize("first", ["accept", "reject"])
+def test_an_adjudicator_chooses_for_all_frames(yard: Room, first: str) -> None:
+    ann, ben, kim = yard.person("ann"), yard.person("ben"), yard.person("kim", "adjudicator")
+    answer(ann, HANDS, first, 2)
+    denied = {"changes": {"drop": [2]}}
+    answer(ben, HANDS, "edit" if first == "accept" else "accept", **(denied if first == "accept" else {}))
+    clip = clip_of(kim)
+    asked = {i: frame["annotation"] for i, frame in enumerate(clip["frames"]) if frame["asks"] == "adjudicate"}
+    assert list(asked) == [*HANDS]
+    assert {(box[0], box[9]) for box in clip["boxes"] if box[3] == HANDOVER} == {(i, 1) for i in HANDS}
+    made = kim.decide(*({"item": f"f{i:02d}", "action": "adjudicate", "annotation": held} for i, held in asked.items()))
+    assert made.status_code == 200, made.text
+    assert lanes(yard, HANDS) == {""}
+    assert told(kim)[HANDOVER][:2] == ("handover", False)
+
+
+def test_who_differ_about_more_are_adjudicated_picture_by_picture(yard: Room) -> None:
+    ann, ben, kim = yard.person("ann"), yard.person("ben"), yard.person("kim", "adjudicator")
+    answer(ann, HANDS, "accept", 2)
+    answer(ben, HANDS, "edit", changes={"drop": [1, 2]})
+    assert {frame["asks"] for frame in clip_of(kim)["frames"]} == {""}
+
+
+def test_who_answers_blind_is_told_of_no_event(yard: Room) -> None:
+    ann = yard.person("ann")
+    assert ann.take(1, mode="blind")
+    clip = clip_of(ann)
+    assert (clip["events"], clip["boxes"]) == ([], [])
+    assert (clip["next_track"], clip["next_event"]) == (1000, 1000)
+
+
+def test_an_event_added_by_hand_is_confirmed_by_who_added_it(yard: Room) -> None:
+    ann = yard.person("ann")
+    tag = {"class": "loitering", "kind": "tag", "box": [0, 0, 200, 100], "track": 102, "attributes": {"start": 0.0}}
+    answer(ann, range(2), "edit", changes={"add": [tag]})
+    (one,) = [one for one in clip_of(ann)["events"] if one["track"] == 102]
+    assert (one["first"], one["last"], one["said"], one["denied"]) == (0, 1, ["ann"], False)
+
+
+def test_numbers_never_meet() -> None:
+    assert next_tracks(set(), set()) == (0, 0)
+    assert next_tracks({0, 4}, {5, 6}) == (7, 7)
+    assert next_tracks({1, 2}, {1_000_000}) == (3, 1_000_001)
+    assert next_tracks({9}, {2}) == (10, 10)
+
+
+def test_crops_have_an_address(yard: Room) -> None:
+    clip = clip_of(yard.person("ann"))
+    url = clip["crop"].format(item="f03", annotation=clip["frames"][3]["annotation"], row=1)
+    assert url == yard.desk.media.crop_url("f03", clip["frames"][3]["annotation"], 1)
