@@ -59,7 +59,7 @@ bench-review: $(READY)
 
 # The type stubs of numpy 2.5 refuse plain calls such as array.min().
 constraints: $(READY)
-	printf './core[decide,maps]\n./plugins/driving[onnx,openvino]\n./plugins/healthcare[ocr]\n./plugins/agriculture\n./plugins/retail[ann,recommend]\nnumpy<2.5\n' > .requirements.in
+	printf './core[decide,maps]\n./plugins/driving[onnx,openvino]\n./plugins/healthcare[ocr]\n./plugins/agriculture\n./plugins/retail[ann,recommend]\n./plugins/surveillance\nnumpy<2.5\n' > .requirements.in
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile .requirements.in --group test --universal --python-version 3.11 --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links | grep -v '^\./' > .constraints.new
@@ -69,7 +69,7 @@ constraints: $(READY)
 $(READY): pyproject.toml constraints.txt core/pyproject.toml $(wildcard plugins/*/pyproject.toml)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet -c constraints.txt --group test -e 'core[decide,maps]' -e 'plugins/driving[onnx,openvino]' -e 'plugins/healthcare[ocr]' -e plugins/agriculture -e 'plugins/retail[ann,recommend]'
+	$(BIN)/pip install --quiet -c constraints.txt --group test -e 'core[decide,maps]' -e 'plugins/driving[onnx,openvino]' -e 'plugins/healthcare[ocr]' -e plugins/agriculture -e 'plugins/retail[ann,recommend]' -e plugins/surveillance
 	touch $@
 
 clean:
