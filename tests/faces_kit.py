@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from hyla.frame import VideoFrame
 from hyla.hooks import Model, hookimpl
 from hyla.images import read_image
 from hyla.types import Image, Item, Labels
+from hyla_surveillance.bridging import to_hide
 from hyla_surveillance.faces import Faces
+from hyla_surveillance.redact import Mosaic
 from surveillance_kit import SCHEMA
 
 WEIGHTS = "face_detection_yunet_2026may.onnx"
@@ -53,6 +55,17 @@ def noise(height: int, width: int, bands: int = 3, seed: int = 0) -> Any:
 def boxes(*rows: tuple[int, float, float, float, float]) -> Labels:
     """Return boxes of (class, x0, y0, x1, y1)."""
     return Labels.of([one[0] for one in rows], np.array([one[1:] for one in rows], dtype=float).reshape(-1, 4))
+
+
+def redacted(frames: Sequence[tuple[Image, Labels]], mosaic: Mosaic) -> Any:
+    """Return what `write_redacted` calls for the pictures, redacted by their labels and what was found besides."""
+
+    def pictures(extra: Mapping[int, Any]) -> Iterator[tuple[float, Any]]:
+        for i, (one, labels) in enumerate(frames):
+            also = to_hide([FACE] * len(extra[i]), extra[i]) if i in extra else Labels.empty()
+            yield one.frame.seconds, mosaic.redact(one, Labels.concat([labels, also])).pixels
+
+    return pictures
 
 
 def yunet(shared: Path, **settings: Any) -> Faces:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import queue
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from hyla.engine import Done, Failed, GroupEnd, Task
+from hyla.engine import Done, Failed, GroupEnd, Task, local
 from hyla.engine.following import SESSION
 from hyla.engine.local import Local
 from hyla.errors import BadItem, ConfigError, StageError
@@ -138,6 +140,28 @@ def test_what_waits_is_labelled_without_waiting_for_a_full_batch():
     assert model.batches[0] == ["gate/1-0"]
 
 
+def test_a_batch_is_not_waited_for_longer_the_more_images_come(monkeypatch):
+    """The first image sets the moment, on a clock that goes on by 0.1 s with each look at it."""
+    now, model, waits = itertools.count(0), Counting(), []
+
+    class Told(queue.Queue):
+        def get(self, block=True, timeout=None):
+            if timeout is None or timeout == local.POLL:
+                return super().get(block, timeout)
+            waits.append(timeout)
+            return super().get(block, timeout and 20)  # the next image does come
+
+    def frames():
+        yield from (shot("gate", i) for i in range(3))
+        assert model.seen.wait(20)
+
+    monkeypatch.setattr(local, "queue", SimpleNamespace(Queue=Told, Empty=queue.Empty, Full=queue.Full))
+    monkeypatch.setattr(local, "time", SimpleNamespace(perf_counter=lambda: next(now) / 10))
+    follow(Live(gate=frames), model, batch=64)
+    assert waits == pytest.approx([local.LATENCY - 0.1, local.LATENCY - 0.3, local.LATENCY - 0.5], abs=1e-9)
+    assert model.batches == [["gate/1-0", "gate/1-1", "gate/1-2"]]
+
+
 def test_a_run_that_is_stopped_hands_over_what_came_and_ends_every_group():
     until = threading.Event()
 
@@ -193,6 +217,30 @@ def test_a_stream_that_fails_costs_only_itself(error):
     (failed,) = [event for event in events if isinstance(event, Failed)]
     assert failed.item.uri == "gate"
     assert ("no such camera" in failed.reason) or ("loader failed in follow: ZeroDivisionError" in failed.reason)
+
+
+@pytest.mark.parametrize("error", [StageError("disk full"), ZeroDivisionError("oops"), ConfigError("no such folder")])
+def test_a_group_that_can_not_be_closed_is_ended_and_told_of_and_its_stream_goes_on(error):
+    class Stuck(Live):
+        @hookimpl
+        def close(self, group):
+            raise error
+
+    def frames():
+        yield shot("gate", 0)
+        yield "gate/1"
+        yield shot("gate", 0, "gate/2")
+
+    events, model = [], Counting()
+    work = threading.Thread(target=lambda: events.extend(follow(Stuck(gate=frames), model)), daemon=True)
+    work.start()
+    work.join(20)
+    assert not work.is_alive()
+    assert [event.group for event in events if isinstance(event, GroupEnd)] == model.forgotten == ["gate/1", "gate/2"]
+    assert [event.item.id for event in events if isinstance(event, Done)] == ["gate/1-0", "gate/2-0"]
+    failed = [event for event in events if isinstance(event, Failed)]
+    assert [one.item.uri for one in failed] == ["gate", "gate"]
+    assert all(str(error) in one.reason for one in failed)
 
 
 def test_a_setting_that_can_not_be_ends_the_run():

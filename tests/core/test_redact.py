@@ -12,6 +12,7 @@ import pytest
 
 import hyla
 from hyla import Image, Item, Labels, Redactor, draw, hookimpl
+from hyla.codec import pack
 from hyla.errors import BadItem, ConfigError, StageError, StoreError
 from hyla.lazy import LazyPixels
 from hyla.pictures import Pictures, draw_project
@@ -214,6 +215,22 @@ def test_what_anybody_saw_is_hidden(covered: Project) -> None:
     assert black(covered, item) == {"machine", "right"}  # a slip of the hand can be mended by who made it
     covered.add([replace(next(covered.records()), labels=boxed(LOW))], "truth:survey")
     assert black(covered, item) == {"machine", "right"}  # truth is for measuring
+
+
+def test_an_item_that_was_deleted_is_not_shown_and_one_without_a_label_is(covered: Project) -> None:
+    first, second, *_ = covered.records()
+    pictures = Pictures.of(covered)
+    covered.remove({first.item.id: None}, [], "ann", "past")
+    assert covered.spoken(first.item.id) == []
+    with pytest.raises(BadItem, match="not in the project any more"):
+        pictures.load(first.item)
+    redaction = pictures.redaction
+    assert redaction is not None
+    with pytest.raises(BadItem):
+        redaction(pictures.original(first.item), also=boxed(LOW))
+    empty = pack(Labels.empty()).hex()
+    raw(covered.path, f"UPDATE annotations SET n = 0, blob = x'{empty}' WHERE item_id = '{second.item.id}'", free=True)
+    assert pictures.load(second.item).pixels[PLACE].any()
 
 
 def test_a_planted_copy_hides_what_it_leaves_out(covered: Project) -> None:

@@ -169,3 +169,53 @@ def test_a_source_that_no_loader_knows_fails_before_work(toy: Path, tmp_path: Pa
 def test_an_empty_source_gives_an_empty_project(toy: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.toy").write_text("")
     assert label(tmp_path / "empty.toy", tmp_path / "out").items == 0
+
+
+# Streams beside files
+
+
+BOTH = """
+import os
+import signal
+
+from hyla import Item, hookimpl, Image
+from hyla_toy.stages import Numbers
+
+
+class Both(Numbers):
+    def __init__(self, stream: bool = False):
+        super().__init__()
+        self.stream = stream
+
+    @hookimpl
+    def items(self, source):
+        items = super().items(source)
+        return items if not self.stream else [Item("gate", "gate", kind="stream"), *items]
+
+    @hookimpl
+    def follow(self, item):
+        return self._follow()
+
+    def _follow(self):
+        while True:
+            yield None
+
+    @hookimpl
+    def load(self, item):
+        if item.uri == "one40":
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().load(item)
+"""
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_loader_of_streams_and_files_is_stopped_by_the_first_sign(toy: Path, tmp_path: Path, stream: bool) -> None:
+    (toy / "hyla_toy/both.py").write_text(BOTH)
+    (toy / "hyla_toy/conf/loader/both.yaml").write_text("_target_: hyla_toy.both.Both\nstream: false\n")
+    source = tmp_path / "b.toy"
+    source.write_text("".join(f"- one{i}\n" for i in range(3000)))
+    summary = label(source, tmp_path / "out", "loader=both", f"loader.stream={str(stream).lower()}", workers=1)
+    assert summary.state == "interrupted"
+    assert 0 < summary.items < 3000
+    with Project.open(tmp_path / "out") as project:
+        assert project.verify().ok

@@ -340,6 +340,94 @@ def test_a_walk_through_a_track_splits_it_where_it_changes(clip: Yard) -> None:
     holds(clip.here.project)
 
 
+def participants(clip: Yard, event: int) -> list[Any]:
+    """Return who takes part in an event, frame by frame."""
+    with project(clip.here.project) as opened:
+        records = [opened.record(clip.items[i]) for i in clip.frames(event)]
+    found = [(one.labels, one.labels.track == event) for one in records if one]
+    return [labels.attributes["participants"][here].item() for labels, here in found]
+
+
+def test_a_split_gives_the_new_number_to_the_events_of_who_goes_on(clip: Yard) -> None:
+    page = clip.page
+    clip.pause()
+    handover = clip.frames(HANDOVER)
+    assert set(participants(clip, HANDOVER)) == {"1,2"}
+    page.get_by_role("listbox", name="Tracks").get_by_role("option", name="Track 2,").click()
+    clip.seek(handover[3])
+    press(page, "s")
+    clip.kept()
+    assert participants(clip, HANDOVER) == ["1,2"] * 3 + ["1,5"] * (len(handover) - 3)
+    assert [participants(clip, LOITERING)[i] for i in (0, -1)] == ["2", "5"]
+    assert clip.lanes(handover) == {"review"}, "nobody said yet that it happened"
+    page.get_by_role("listbox", name="Events").get_by_role("option", name="handover").click()
+    clip.asked(HANDOVER)
+    clip.pause()
+    expect(page.get_by_text("tracks 1, 2, 5")).to_be_visible()
+    page.get_by_role("listbox", name="Tracks").get_by_role("option", name="Track 5,").click()
+    press(page, "m")
+    page.get_by_role("textbox", name="Number of the other track").fill("2")
+    page.keyboard.press("Enter")
+    clip.kept()
+    assert set(participants(clip, HANDOVER)) == {"1,2"}
+    holds(clip.here.project)
+
+
+def test_what_somebody_else_confirmed_is_denied_only_once_that_was_asked(clip: Yard, visit: Callable[..., Page]) -> None:
+    intrusion = clip.frames(INTRUSION)
+    clip.page.get_by_role("listbox", name="Events").get_by_role("option", name="intrusion").click()
+    clip.asked(INTRUSION)
+    press(clip.page, "y")
+    clip.asked(LOITERING)
+    clip.kept()
+    clip.page.keyboard.press("Shift+Q")
+
+    ben = Yard(clip.here, visit(clip.here, "ben"))
+    ben.start()
+    page = ben.page
+    option = page.get_by_role("listbox", name="Events").get_by_role("option", name="intrusion")
+    deny, remove = (page.get_by_role("heading", name=f"{word} this intrusion all the same?") for word in ("Deny", "Remove"))
+    option.click()
+    for key, question, way in (("n", deny, "n"), ("Delete", remove, "Escape"), ("x", deny, "n")):
+        press(page, key)
+        expect(question).to_be_visible()
+        press(page, way)
+        expect(question).to_have_count(0)
+    press(page, "n")
+    expect(page.get_by_text("It is confirmed by ann.")).to_be_visible()
+    option.click()  # what is selected anew is not asked about
+    expect(deny).to_have_count(0)
+    assert ben.frames(INTRUSION) == intrusion
+    before = len(decisions(clip.here.project))
+    press(page, "n")
+    press(page, "y")
+    expect(deny).to_have_count(0)
+    ben.kept()
+    assert ben.frames(INTRUSION) == []
+    assert ben.made(before) == [("reject", "ben")] * len(intrusion)
+    press(page, "z")
+    ben.kept()
+    assert ben.frames(INTRUSION) == intrusion
+    holds(clip.here.project)
+
+
+def test_digits_give_an_event_the_classes_of_events(clip: Yard) -> None:
+    page = clip.page
+    clip.pause()
+    chips = page.get_by_role("region", name="Class of the event").get_by_role("button")
+    assert [one.split()[-1] for one in chips.all_inner_texts()] == ["loitering", "intrusion", "handover", "person"]
+    expect(chips.nth(3)).to_be_disabled()
+    press(page, "4")
+    expect(page.locator(".toasts")).to_contain_text("The class person is not for events.")
+    clip.kept()
+    assert decisions(clip.here.project) == []
+    press(page, "2")
+    clip.kept()
+    page.wait_for_function(f"() => {NOW}.events.all.find((one) => one.track === {LOITERING}).class === 'intrusion'")
+    press(page, "Escape")
+    expect(page.get_by_role("region", name="Class to draw").get_by_role("button").first).to_contain_text("person")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(scheme: str, yard: Path, serve: Callable[..., Served], visit: Callable[..., Page]) -> None:
     page = visit(here := serve(yard), color_scheme=scheme, reduced_motion="reduce")

@@ -170,6 +170,21 @@ def test_pictures_are_written_by_class_and_product(labelled: tuple[Path, list[Re
     assert rows[2]["product"] == "A/B: .."
 
 
+def test_no_photo_is_copied_past_the_redaction(labelled: tuple[Path, list[Record]], tmp_path: Path) -> None:
+    class Black(Pictures):
+        redaction = staticmethod(lambda image: replace(image, pixels=image.pixels * 0))  # type: ignore[assignment]
+
+    source, records = labelled
+    Folders(pictures=Black(str(source), LOADER, SCHEMA)).export(records, SCHEMA, tmp_path / "out")
+    written = sorted(path for path in (tmp_path / "out").rglob("*") if path.suffix in (".jpg", ".png"))
+    assert [path.name for path in written if "wine" in path.parts] == [f"{item_id('pack.png')}-000.jpg"]
+    assert len(written) == 3
+    assert all(read_image(path).max() < 3 for path in written)
+    with (tmp_path / "out" / "labels.csv").open(newline="") as file:
+        named = {row["file"] for row in csv.DictReader(file)} - {""}
+    assert named == {path.relative_to(tmp_path / "out").as_posix() for path in written}
+
+
 def test_what_was_written_reads_back(labelled: tuple[Path, list[Record]], tmp_path: Path) -> None:
     source, records = labelled
     form = Folders(pictures=pictures(source))

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hyla.pictures import Pictures
 from hyla.retain import retain
 from hyla.review import media
+from hyla.review.problems import Refused
 from hyla.store import Project
 from review_kit import Room, code
 
@@ -35,3 +37,20 @@ def test_the_page_passes_over_what_was_deleted(gallery: Callable[[str], Path], m
         assert ann.http.get(f"/media/{other}/image.jpg").status_code == 200
         assert {one["id"] for one in ann.post("/leases", {"tab": ann.tab, "n": 9}).json()["items"]} <= {other}
         assert project.verify().ok
+
+
+def test_a_clip_of_which_something_was_deleted_is_kept_open_no_more(
+    gallery: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media, "LOOK", 0.0)
+    closed, close = list[str](), Pictures.close
+    monkeypatch.setattr(Pictures, "close", lambda self, group: (closed.append(group), close(self, group))[1])
+    with Project.open(gallery("photo 2 9\nclip 1 5")) as project:
+        shown = media.Media(project)
+        frames = [one.item for one in project.records() if one.item.group]
+        shown.image(frames[0].id, "full")
+        assert closed == []
+        retain(project, "ann", hours=0.0)
+        with pytest.raises(Refused, match="there is no such item"):
+            shown.image(frames[0].id, "full")
+        assert closed == [frames[0].group]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from hyla import Kind, Labels
 from hyla.decide.route import confirming
+from hyla.review import mentions, wire
 from hyla.review.clip_events import next_tracks
+from hyla.review.guard import MAX_BODY
 from hyla.schema import Schema
 from hyla.store import Project, Stored
 from hyla.types import Record, Verdict
@@ -32,6 +36,7 @@ SCHEMA = Schema.from_config(
         "attributes": {
             "start": {"type": "number", "unit": "s", "classes": ["event"]},
             "participants": {"type": "text", "classes": ["event"]},
+            "subject": {"type": "integer", "minimum": 0, "classes": ["person"]},
         },
     }
 )
@@ -49,7 +54,11 @@ def frame(i: int) -> Record:
         score=[0.9] * (2 + n),
         kind=[Kind.BOX] * 2 + [Kind.TAG] * n,
         track=[1, 2, *(track for track, _, _ in events)],
-        attributes={"start": [np.nan] * 2 + [0.5] * n, "participants": [None] * 2 + [who for _, _, who in events]},
+        attributes={
+            "start": [np.nan] * 2 + [0.5] * n,
+            "participants": [None] * 2 + [who for _, _, who in events],
+            "subject": [np.nan, 2.0] + [np.nan] * n,
+        },
     )
     record = waiting(f"f{i:02d}", labels, confirming(labels, SCHEMA), group="clip", kind="video_frame", index=i)
     return record if n else replace(record, verdict=Verdict.ACCEPT)
@@ -213,6 +222,14 @@ def test_an_event_added_by_hand_is_confirmed_by_who_added_it(yard: Room) -> None
     assert (one["first"], one["last"], one["said"], one["denied"]) == (0, 1, ["ann"], False)
 
 
+def test_what_is_no_number_of_a_track_is_passed_over() -> None:
+    assert mentions.tracks_in(f" 7,x,3,,²,{'9' * 5000},-1") == [7, 3]
+    assert mentions.joined(["10,9", "9, 2", ""]) == "2,9,10"
+    labels = Labels.of([0], [[0, 0, 9, 9]], track=[1], attributes={"participants": ["me and 1"], "subject": [4.0]})
+    assert mentions.renumbered(labels, {1: 2}, SCHEMA) is labels
+    assert mentions.renumbered(labels, {4: 2}, Schema.from_config({"name": "s", "kinds": ["box"], "classes": ["a"]})) is labels
+
+
 def test_numbers_never_meet() -> None:
     assert next_tracks(set(), set()) == (0, 0)
     assert next_tracks({0, 4}, {5, 6}) == (7, 7)
@@ -224,3 +241,83 @@ def test_crops_have_an_address(yard: Room) -> None:
     clip = clip_of(yard.person("ann"))
     url = clip["crop"].format(item="f03", annotation=clip["frames"][3]["annotation"], row=1)
     assert url == yard.desk.media.crop_url("f03", clip["frames"][3]["annotation"], 1)
+
+
+def held(room: Room, name: str) -> tuple[list[int], list[Any], list[Any]]:
+    """Return tracks, participants and subjects of the labels that hold."""
+    labels = room.project.labels_of(room.project.state(name)["annotation"])[2]
+    return labels.track.tolist(), labels.attributes["participants"].tolist(), labels.attributes["subject"].tolist()
+
+
+def another(room: Room, person: Any, frames: range, numbers: dict[int, int]) -> None:
+    """Give a box another track, and say so in what names it."""
+    for i in frames:
+        row = held(room, f"f{i:02d}")[0].index(next(iter(numbers)))
+        label = {**person.item(f"f{i:02d}")["labels"][row], "track": next(iter(numbers.values()))}
+        changes = {"put": {str(row): label}, "renumber": {str(old): new for old, new in numbers.items()}}
+        person.done(f"f{i:02d}", "edit", changes=changes, done=False)
+
+
+def test_a_track_of_another_number_is_followed_where_labels_name_it(yard: Room) -> None:
+    ann = yard.person("ann")
+    another(yard, ann, HANDS, {2: 5})
+    tracks, participants, subjects = held(yard, "f08")
+    assert (tracks, participants) == ([1, 5, HANDOVER], [None, None, "1,5"])
+    assert subjects[1] == 5
+    assert lanes(yard, HANDS) == {"review"}, "an event that waited goes on waiting"
+    assert told(ann)[HANDOVER] == ("handover", False, [])
+    assert held(yard, "f03")[1] == [None, None, "1"]
+    another(yard, ann, HANDS, {1: 9})
+    assert held(yard, "f08")[1] == [None, None, "5,9"], "kept in order"
+    another(yard, ann, HANDS, {9: 5})
+    assert held(yard, "f08")[1] == [None, None, "5"], "nobody twice"
+
+
+def test_all_who_take_part_in_some_frame_are_told(yard: Room) -> None:
+    ann = yard.person("ann")
+    another(yard, ann, range(8, 10), {2: 11})
+    (one,) = [one for one in clip_of(ann)["events"] if one["track"] == HANDOVER]
+    assert one["attributes"]["participants"] == "1,2,11"
+
+
+def test_who_confirmed_an_event_of_other_people_says_so_again(yard: Room) -> None:
+    ann, ben = yard.person("ann"), yard.person("ben")
+    answer(ann, HANDS, "accept", 2)
+    answer(ben, HANDS, "accept")
+    assert told(ann)[HANDOVER] == ("handover", False, ["ann", "ben"])
+    another(yard, ann, HANDS, {2: 5})
+    assert told(ann)[HANDOVER] == ("handover", False, ["ann"])
+    assert lanes(yard, HANDS) == {"second"}
+
+
+@pytest.mark.parametrize("numbers", [{"x": 1}, {"-1": 2}, {"1": -1}, {"1": 2**31}, {str(i): 1 for i in range(101)}])
+def test_numbers_that_no_track_has_are_refused(yard: Room, numbers: dict[str, int]) -> None:
+    ann = yard.person("ann")
+    assert ann.decide({"item": "f08", "action": "edit", "changes": {"renumber": numbers}, "done": False}).status_code == 422
+    assert yard.project.state("f08")["decision"] == 0
+
+
+def test_an_event_of_an_hour_is_confirmed_as_a_whole(tmp_path: Path) -> None:
+    n = 30_000
+    one = frame(LOITERS[0])
+    with Project.create(tmp_path / "hour") as project:
+        room = Room(project, start(project, schema=SCHEMA))
+        items = [replace(one.item, id=f"f{i:05d}", uri=f"f{i:05d}.jpg", index=i) for i in range(n)]
+        project.write([Stored(replace(one, item=item), i, 0.0) for i, item in enumerate(items)])
+        before = project.states([item.id for item in items])
+        held = {key: state["annotation"] for key, state in before.items()}
+        given = [{"item": key, "action": "accept", "rows": [2], "annotation": number} for key, number in held.items()]
+        made = room.person("ann").decide(*given)
+        assert made.status_code == 200, made.text[:300]
+        assert len(made.json()["made"]) == n
+        assert {state["lane"] for state in project.states(before).values()} == {""}
+
+
+def test_as_much_is_taken_back_and_no_request_is_without_bound() -> None:
+    wire.Undo(decisions=list(range(wire.MOST)), tab="t")
+    with pytest.raises(ValidationError):
+        wire.Undo(decisions=list(range(wire.MOST + 1)), tab="t")
+    longest = {"item": "x" * 40, "action": "edit", "annotation": 10**9, "active_ms": 10**5, "done": False, "rows": []}
+    label = {"class": "x" * 20, "kind": "box", "box": [1234.56789] * 4, "score": 1.0, "shape": None, "track": 10**6}
+    changes = {"put": {"10": {**label, "attributes": {"place": "x" * 40}}}, "renumber": {"1000": 1001}, "add": [], "drop": []}
+    assert wire.MOST * len(json.dumps({**longest, "changes": changes})) < MAX_BODY, "a split over as many frames fits"

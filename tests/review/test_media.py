@@ -14,6 +14,7 @@ from PIL import Image as Pillow
 
 import hyla
 from gallery_scenes import number_of
+from hyla.errors import StageError
 from hyla.frame import Frame, MapFrame, VideoFrame
 from hyla.pictures import Pictures
 from hyla.review import pixels, reading
@@ -28,6 +29,25 @@ def read(data):
 
 
 # The cache
+
+
+def test_what_is_being_made_while_the_cache_is_emptied_is_not_kept():
+    cache, started, go = Cache(10, len), threading.Event(), threading.Event()
+
+    def slow():
+        started.set()
+        assert go.wait(20)
+        return "old"
+
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(cache.get, "k", slow)
+        assert started.wait(20)
+        cache.clear()
+        assert cache.get("k", lambda: "new") == "new"  # nor is it waited for
+        go.set()
+        assert first.result(20) == "old"
+    assert cache.get("k", lambda: pytest.fail("made twice")) == "new"
+    assert (len(cache), cache.weight) == (1, 3)
 
 
 def test_the_cache_keeps_what_was_used_last_within_its_bound():
@@ -144,6 +164,62 @@ def test_going_on_does_not_seek_and_a_jump_does(frames, monkeypatch):
     assert closed == ["clip.mp4"] * 2
     frames.media.image(frames.ids[70], "full")  # kept
     assert len(closed) == 2
+
+
+def test_what_is_forgotten_is_closed_and_opened_anew(frames, monkeypatch):
+    closed, close, load = [], Pictures.close, Pictures.original
+    monkeypatch.setattr(Pictures, "close", lambda self, group: (closed.append(group), close(self, group))[1])
+    frames.media.image(frames.ids[0], "full")
+    frames.media._reading.forget()
+    assert closed == ["clip.mp4"]
+    frames.media._reading.forget()
+    assert closed == ["clip.mp4"]  # nothing is open
+
+    def meanwhile(self, item):
+        frames.media._reading.forget()
+        assert len(closed) == 1  # not while it is read
+        return load(self, item)
+
+    monkeypatch.setattr(Pictures, "original", meanwhile)
+    frames.media.image(frames.ids[1], "full")
+    assert closed == ["clip.mp4"] * 2
+
+
+def test_a_clip_that_is_forgotten_while_others_wait_for_it_is_closed_before_their_turn(frames, monkeypatch):
+    went, close, load = [], Pictures.close, Pictures.original
+    began, go = threading.Event(), threading.Event()
+
+    def slow(self, item):
+        went.append(item.index)
+        if item.index == 1:
+            began.set()
+            assert go.wait(20)
+        return load(self, item)
+
+    monkeypatch.setattr(Pictures, "close", lambda self, group: (went.append("closed"), close(self, group))[1])
+    monkeypatch.setattr(Pictures, "original", slow)
+    reader = frames.media._reading
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(frames.media.image, frames.ids[1], "full")
+        assert began.wait(20)
+        second = threads.submit(frames.media.image, frames.ids[2], "full")
+        while not reader._groups["clip.mp4"]._waiting:
+            began.wait(0.001)
+        reader.forget()
+        go.set()
+        first.result(20), second.result(20)
+    assert went == [1, "closed", 2]
+
+
+def test_a_clip_that_can_not_be_closed_keeps_no_other_open(frames, monkeypatch, caplog):
+    def fail(self, group):
+        raise StageError("disk full")
+
+    frames.media.image(frames.ids[0], "full")
+    monkeypatch.setattr(Pictures, "close", fail)
+    frames.media._reading.forget()
+    assert "clip.mp4: disk full" in caplog.text
+    assert not frames.media._reading._groups
 
 
 def test_of_those_that_wait_for_a_clip_the_next_frame_comes_first():

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image as Pillow
 
 from hyla.pictures import Pictures
+from hyla.review.media import Media
 from hyla.store import Project
-from hyla.types import Kind, Labels
+from hyla.types import Image, Item, Kind, Labels
 from redact_kit import hide, install
 from review_kit import Person, Room, code
 
@@ -149,6 +150,27 @@ def test_a_picture_that_can_not_be_redacted_is_not_shown(room: Room) -> None:
     assert shown["slices"] is None  # and the page says that it can't be shown, as of what is gone
     assert ann.item(photo)["media"]["image"]
     assert other
+
+
+def test_what_was_deleted_a_moment_ago_is_not_shown_bare(room: Room, ann: Person) -> None:
+    item = items(room, "photo")[0]
+    number = room.project.machine_annotation(item)
+    paths = [f"/media/{item}/image.jpg?max=full", f"/media/{item}/crop/{number}/0.jpg", f"/media/{item}/image.jpg?max=1024"]
+    assert [ann.http.get(path).status_code for path in paths[:2]] == [200, 200]
+    room.desk.media._looked = float("inf")  # nobody looks whether something was deleted
+    with Project.open(room.project.path) as project:
+        project.remove({item: None}, [], "ann", "past")
+    assert [code(ann.http.get(path)) for path in (paths[0], paths[2])] == [(410, "redact")] * 2
+    assert code(ann.http.get(paths[1])) == (409, "store")  # nor does anybody know who may see which crop
+
+
+def test_no_picture_of_a_name_is_shown_which_no_label_hides(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Image(np.full((8, 8, 3), 200, np.uint8), Item("ref", "ref.png"))
+    monkeypatch.setattr(Pictures, "reference", lambda *_: asked)
+    assert room.desk.media.reference("product", "x", 64) == b""
+    with Project.open(room.project.path) as project:
+        monkeypatch.setattr(Media, "redacts", False)
+        assert Media(project).reference("product", "x", 64)
 
 
 def test_the_model_outlines_on_the_bare_picture(room: Room, ann: Person) -> None:

@@ -102,6 +102,32 @@ def test_an_event_confirmed_on_some_frames_is_as_long_as_these(tmp_path):
     yard.project.close()
 
 
+def test_an_event_lasts_as_long_as_frames_carry_it_whatever_its_times_say():
+    (found,) = happenings(clip(event(), *[event()] * 3, seconds=(0.5, 1, 2, 3)), SCHEMA)  # from 1 to 2 s, as its label says
+    assert (found[0].event.start, found[0].event.end) == (0.5, 3)
+
+
+def test_a_picture_that_stands_alone_is_a_clip_of_its_own(tmp_path):
+    alone = [replace(one, item=replace(one.item, group="")) for one in clip(event(), event())]
+    found = [one for some in happenings(alone, SCHEMA) for one in some]
+    assert [(one.group, len(one.items)) for one in found] == [(one.item.id, 1) for one in alone]
+    assert found[0].id != found[1].id
+
+
+def test_who_denied_is_whoever_took_it_out(tmp_path):
+    yard = Watched(tmp_path)
+    yard.answer("bob", "intrusion", "reject")
+    for one in yard.of("intrusion"):
+        yard.project.decide(one, "accept", who="ann", key=f"later {one}", rows=(0,))  # of a box
+        seq = yard.project.decide(one, "reject", who="eve", key=f"no {one}", rows=(0,)).seq
+        yard.project.decide(one, "undo", who="eve", key=f"undo {one}", undoes=seq)
+    yard.export(EventsTable(denied=True, pictures=yard.pictures), tmp_path / "out")
+    (one,) = [one for one in lines(tmp_path / "out") if one["event"] == "intrusion"]
+    at = [d.at for i in yard.of("intrusion") for d in yard.project.decisions(i) if d.who == "bob"]
+    assert one["answered"] == [{"who": "bob", "at": max(at)}]
+    yard.project.close()
+
+
 def test_truth_needs_nobody_and_is_called_truth(tmp_path):
     records = [replace(one, source="truth:sample") for one in clip(event(), event())]
     EventsTable().export(records, SCHEMA, tmp_path)
@@ -118,7 +144,7 @@ def test_events_are_joined_over_frames_gaps_and_clips():
     def one(at, name="loitering", track=FIRST_EVENT, who=(3,)):
         return to_labels([Event(name, track, 1.0, at, who)], SCHEMA, SIZE)
 
-    frames = clip(one(1), one(2, who=(4,)), Labels.empty(), one(4), one(4, "fall"))
+    frames = clip(one(1), one(2, who=(4,)), Labels.empty(), one(4), one(4, "fall"), seconds=(1, 2, 3, 4, 5))
     other = [replace(r, item=replace(r.item, group="b.mp4", id=f"b{r.item.id}")) for r in clip(one(1))]
     found = list(happenings([*frames, *other], SCHEMA))
     assert [[(h.event.name, len(h.items)) for h in some] for some in found] == [
@@ -141,8 +167,8 @@ def test_what_a_person_drew_without_times_has_those_of_its_frames():
 def test_times_are_utc_whatever_daylight_saving_does():
     assert iso(UTC0) == "2026-03-29T01:00:00.000Z"
     assert iso(None) == ""
-    (found,) = happenings(clip(event(), event(), utc=5.0), SCHEMA)
-    assert found[0].begin == 5.0 + 1.0
+    (found,) = happenings(clip(event(), event(), seconds=(1.5, 2), utc=5.0), SCHEMA)
+    assert found[0].begin == 5.0 - 0.5  # it began half a second before the frame
     kept, left = confirm(found, SCHEMA, None)
     assert (kept, left) == ([], 1)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from threading import Event
+from time import monotonic
 
 import av
 import numpy as np
@@ -354,6 +356,32 @@ def test_streams_are_named_by_a_list_by_cameras_or_by_their_address(tmp_path, mo
     assert "secret" not in str(list(loader.items("rtsp://bob:secret@10.0.0.7/live")))
 
 
+@pytest.mark.parametrize(
+    "source", ["rtsp://host/user=bob&password=hush1", "rtsp://bob:x/hush1@host/key=hush1", "rtsp://bob:x#hush1@host/x"]
+)
+def test_no_name_is_made_of_a_password(tmp_path, source):
+    loader = live(tmp_path, steady(3))
+    seen = [*loader.items(source), *(one.item for one in followed(loader, source) if isinstance(one, Image))]
+    assert len(seen) > 1
+    made = str([(one.uri, one.group, one.meta) for one in seen]) + str(sorted(tmp_path.rglob("*"))) + str(loader.state())
+    assert "host" in made
+    assert "hush1" not in made
+    assert "bob" not in made
+
+
+def test_an_address_names_its_camera_and_no_other_that_looks_alike(tmp_path):
+    (tmp_path / "cameras").mkdir()
+    for name, user in (("gate", "a"), ("yard", "b")):
+        (tmp_path / "cameras" / f"{name}.yaml").write_text(f"url: rtsp://host/user={user}\n")
+    (tmp_path / "cameras" / "hall.yaml").write_text("url: rtsp://host/hall\n")
+    loader = Live(cameras=str(tmp_path / "cameras"))
+    names = {
+        url: [one.uri for one in loader.items(url)]
+        for url in ("rtsp://host/user=b", "rtsp://host/user=c", "rtsp://x:y@host/hall")
+    }
+    assert list(names.values()) == [["yard"], ["host_user"], ["hall"]]
+
+
 def test_an_address_that_lacks_something_is_told_without_it(tmp_path, monkeypatch):
     monkeypatch.delenv("NOT_SET", raising=False)
     for text, wanted in (
@@ -379,9 +407,47 @@ def test_what_is_no_stream_is_left_to_others(tmp_path):
         ("rtsp://bob:s@cret@10.0.0.7:554/live?channel=1", "rtsp://10.0.0.7:554/live?channel=1"),
         ("http://host/video?user=bob&PWD=secret&n=3", "http://host/video?user=***&PWD=***&n=3"),
         ("rtsp://host/live", "rtsp://host/live"),
-        ("rtsp://bob:secret@[bad/live", "[bad/live"),
+        ("rtsp://bob:secret@[bad/live", "rtsp://[bad/live"),
+        ("rtsp://bob:s@[fe80::1]:554/live", "rtsp://[fe80::1]:554/live"),
+        ("rtsp://host:554/user=bob&password=secret&channel=1", "rtsp://host:554/user=***&password=***&channel=1"),
+        (
+            "rtsp://host/user=bob_password=secret_channel=1_stream=0.sdp",
+            "rtsp://host/user=***_password=***_channel=1_stream=0.sdp",
+        ),
+        ("rtsp://bob:se/cret@host/live", "rtsp://host/live"),
+        ("rtsp://bob:se#cret@host/live", "rtsp://host/live"),
+        ("rtsp://bob:se?cret@host/live", "rtsp://host/live"),
+        ("rtsp://bob:12/cret@host:554/live", "rtsp://host:554/live"),
+        ("rtsp://b@ob:se/cr@et@host/live", "rtsp://host/live"),
+        ("http://host/x?access_token=secret&n=3", "http://host/x?access_token=***&n=3"),
+        ("http://host/x?loginuse=bob&loginpas=se/c?re#t", "http://host/x?loginuse=***&loginpas=***"),
+        (
+            "http://host/x?user_pwd=s@cret&SESSION=secret&sid=secret&side=2",
+            "http://host/x?user_pwd=***&SESSION=***&sid=***&side=2",
+        ),
+        ("srt://host:9000?passphrase=secret", "srt://host:9000?passphrase=***"),
+        ("https://host/x#token=secret", "https://host/x#token=***"),
+        ("rtsp://host/x;password=secret", "rtsp://host/x;password=***"),
+        ("http://host/a?next=rtsp://bob:secret@yard/live", "http://yard/live"),
         ("/data/bob@home", "/data/bob@home"),
     ],
 )
 def test_an_address_is_shown_without_what_is_secret_in_it(source, shown):
     assert without_secrets(source) == shown
+
+
+def test_a_stream_whose_decoder_breaks_in_any_way_is_lost_and_tried_again():
+    calls = []
+
+    def frames(url, settings):
+        calls.append(url)
+        raise RuntimeError("odd")
+        yield
+
+    stream = Stream("rtsp://x/y", 8.0, Settings(retry=(0.01, 0.02)), 10**8, frames)
+    until = monotonic() + 10
+    while len(calls) < 3 and monotonic() < until:
+        Event().wait(0.01)
+    assert len(calls) >= 3
+    assert "odd" in stream.state()["error"]
+    stream.close()

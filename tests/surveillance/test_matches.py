@@ -16,7 +16,7 @@ from hyla.errors import BadItem, ConfigError
 from hyla.frame import VideoFrame
 from hyla.schema import Schema
 from hyla.store import Project
-from hyla.types import Image, Item, Kind
+from hyla.types import Image, Item, Kind, item_id
 from hyla_surveillance.matches import Matches
 from surveillance_kit import CONF, SCHEMA
 
@@ -68,6 +68,28 @@ def test_pictures_are_named_by_id_or_path(tmp_path: Path) -> None:
     assert found[0].box.tolist() == [[0, 0, 10, 10]]  # cut at the edge
     with pytest.raises(BadItem, match="outside the picture of 1 x 1"):
         matches(tmp_path, HEADER + "gate.mp4,0,10,4,30,44,17,0.83\n").predict([frame(0.0, size=(1, 1))])
+
+
+def test_rows_that_fit_nothing_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "gate.mp4").touch()
+    rows = ["gate.mp4,1,,,,,1,0.5", "gate.mp4,999,,,,,2,0.5", "gate.mp4,1e4,,,,,3,0.5", "/mnt/gate.mp4,1,,,,,4,0.5"]
+    model = matches(tmp_path, HEADER + "\n".join(rows) + "\n")
+    assert caplog.messages == ["1 candidate matches label nothing: the source has no such picture; the first is found.csv, row 5"]
+    caplog.clear()
+    assert sum(len(one) for one in model.predict([frame(k / 8) for k in range(20)])) == 1
+    model.forget("other.mp4")
+    assert not caplog.messages
+    for _ in range(2):  # a clip that is labelled again is judged again
+        model.forget("gate.mp4")
+    first, again = caplog.messages
+    assert (
+        first
+        == "2 candidate matches label nothing: gate.mp4 had no frame at that time in this run; the first is found.csv, row 3"
+    )
+    assert again.startswith("3 candidate matches")
+    caplog.clear()
+    matches(tmp_path, f"item,entry,similarity\n{item_id('gate.mp4', 3)},1,0.5\nrtsp://gate/live,1,0.5\n")
+    assert not caplog.messages  # an id, or an address: nobody knows before the run
 
 
 @pytest.mark.parametrize("name", ["legal_basis", "list_name", "file"])

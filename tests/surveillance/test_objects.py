@@ -106,3 +106,10 @@ def test_two_bags_are_two_events() -> None:
     bags = [Actor(walk((10, x, 10), (90, x, 10)), n, "bag") for n, x in ((4, 10.0), (5, 11.5))]
     one, two = left(Actor(LEAVES, 3), *bags, seconds=90)
     assert (one.participants, two.participants) == ((3, 4), (3, 5))
+
+
+def test_who_stands_by_a_bag_that_was_seen_late_has_not_left_it() -> None:
+    for seen in (20.0, 40.0, 70.0):
+        bag = Actor(lambda t, seen=seen: (10.0, 10.0) if t >= seen else None, 4, "bag", still=lambda t: t - 2)
+        owner = Actor(walk((0, 10.4, 10), (seen, 10.4, 10), (seen + 1, 11.2, 10), (120, 11.2, 10)), 5)
+        assert left(bag, owner, seconds=120) == []

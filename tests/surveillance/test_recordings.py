@@ -238,3 +238,18 @@ def test_real_footage(shared):
     image = loader.load(items[0])
     assert image.pixels.shape == (576, 768, 3)
     assert image.context["camera"] == "vtest"
+
+
+@pytest.mark.parametrize("digits", [3, 4, 6])
+def test_a_counter_after_the_moment_is_no_fraction_of_a_second(digits):
+    names = [f"gate_20260329_013000_{i:0{digits}d}.png" for i in range(40)]
+    assert [shot.seconds for shot in sequence(names, 25.0, ZoneInfo("UTC"))] == pytest.approx([i / 25 for i in range(40)])
+
+
+def test_patterns_of_a_camera_name_the_pictures_of_a_sequence_too(tmp_path):
+    (tmp_path / "cameras").mkdir()
+    (tmp_path / "cameras/gate.yaml").write_text('files: ["*_ch03_*"]\n')
+    (tmp_path / "rec").mkdir()
+    for i in range(4):
+        photo(tmp_path / f"rec/a_ch03_{i:04d}.png")
+    assert {item.meta["camera"] for item in Recordings().items(str(tmp_path))} == {"gate"}

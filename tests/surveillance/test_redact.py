@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from faces_kit import CAR, FACE, PERSON, PLATE, Red, boxes, image, noise, photograph, street, yunet
+from faces_kit import CAR, FACE, PERSON, PLATE, boxes, image, noise, photograph, street, yunet
 from hyla import config, plugins
 from hyla.errors import ConfigError
 from hyla.geometry import iou
 from hyla.lazy import LazyPixels
 from hyla.schema import Schema
 from hyla.types import Image, Item, Kind, Labels
-from hyla_surveillance.redact import Mosaic, covered, found_in, grown, heads, remaining, verified, with_face, with_plate
+from hyla_surveillance.redact import Mosaic, covered, found_in, grown, heads, remaining, with_face, with_plate
 from surveillance_kit import SCHEMA
 
 
@@ -197,19 +197,6 @@ def test_a_picture_too_large_to_hold_is_hidden_when_it_is_read(tmp_path):
     assert large.most < 800**2
 
 
-def test_what_is_found_afterwards_is_hidden_too():
-    pixels = noise(200, 300) // 4
-    pixels[40:70, 40:70] = pixels[120:160, 200:240] = (255, 0, 0)
-    proof = verified(image(pixels), Labels.empty(), Mosaic(SCHEMA), Red())
-    assert remaining(pixels, Red()) == 2
-    assert (len(proof.added), proof.remaining, remaining(proof.image.pixels, Red())) == (2, 0, 0)
-    assert changed(pixels, proof.image.pixels)[40:70, 40:70].all()
-    assert changed(pixels, proof.image.pixels)[120:160, 200:240].all()
-    red = np.zeros((60, 60, 3), np.uint8)
-    red[..., 0] = 255  # nothing makes this picture another one
-    assert verified(image(red), Labels.empty(), Mosaic(SCHEMA), Red(), rounds=2).remaining == 1
-
-
 def test_yunet_finds_no_face_in_the_redacted_photograph(shared):
     finder, checker = yunet(shared, score=0.5), yunet(shared)
     for scale in (1.0, 0.5, 0.25):
@@ -219,9 +206,6 @@ def test_yunet_finds_no_face_in_the_redacted_photograph(shared):
         left = found_in(Mosaic(SCHEMA).redact(image(pixels), labels).pixels, checker)
         assert len(left) <= 1  # a collar, at half the size
         assert not (iou(left, labels.box[labels.score > 0.7]) > 0).any()
-        if scale < 1:
-            proof = verified(image(pixels), labels, Mosaic(SCHEMA), checker)
-            assert (proof.remaining, remaining(proof.image.pixels, checker)) == (0, 0)
 
 
 def test_yunet_finds_nothing_in_the_redacted_street(shared):
@@ -230,7 +214,7 @@ def test_yunet_finds_nothing_in_the_redacted_street(shared):
         pixels, people = street(shared, number)
         labels = Labels.concat([*finder.predict([image(pixels)]), boxes(*((PERSON, *row) for row in people))])
         assert remaining(pixels, checker) >= 10
-        assert verified(image(pixels), labels, Mosaic(SCHEMA), checker).remaining == 0
+        assert remaining(Mosaic(SCHEMA).redact(image(pixels), labels).pixels, checker) <= 1
         alone = boxes(*((PERSON, *row) for row in people))  # no face was ever looked for
         assert remaining(Mosaic(SCHEMA).redact(image(pixels), alone).pixels, checker) <= 3
 

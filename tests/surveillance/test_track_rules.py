@@ -67,7 +67,7 @@ def test_two_who_cross_may_change_places_and_are_told_once():
     assert found == [("gate-0001", "tracks_cross", (0, 1)), ("gate-0004", "tracks_cross", (0, 1))]
 
 
-@pytest.mark.parametrize(("gap", "fires"), [(2.0, False), (2.1, True)])
+@pytest.mark.parametrize(("gap", "fires"), [(1.0, False), (1.1, True)])
 def test_who_comes_back_after_a_long_absence_may_be_somebody_else(gap, fires):
     found = reasons(rule("long_occlusion"), clip(*walk(100, 100), seconds=[0.0, gap]))
     assert found == [("gate-0001", "long_occlusion", (0,))] * fires
@@ -93,3 +93,11 @@ def test_a_camera_that_nobody_described_is_noted_once(cameras, tmp_path):
     assert [r for _, r, _ in reasons(rule("unknown_camera", **cameras), clip(*frames))] == ["camera_without_basis"]
     (tmp_path / "cameras/gate.yaml").write_text(GROUND + "legal_basis: sign at the gate\n")
     assert reasons(rule("unknown_camera", **cameras), clip(*frames)) == []
+
+
+def test_events_are_no_tracks_of_people():
+    from surveillance_kit import event
+
+    frames = [event("line_crossing"), Labels.empty(), *[Labels.empty()] * 20, event("line_crossing")]
+    assert list(rule("short_track").check_group(clip(*frames))) == []
+    assert reasons(rule("long_occlusion"), clip(*frames)) == []

@@ -173,3 +173,52 @@ def test_provenance_names_every_member():
     assert facts["finder.digest"] == "ab" * 32
     assert len(facts["digest"]) == 64
     assert facts["tracker"] == "bytetrack"
+
+
+@pytest.mark.parametrize("bad", range(8))
+def test_whichever_frame_fails_the_others_are_as_if_it_were_not_there(bad):
+    """As the engine does: halves of a batch that fails, down to the frame that can't be labelled."""
+
+    def run(one, frames):
+        try:
+            return dict(zip([f.item.index for f in frames], one.predict(frames), strict=True))
+        except BadItem:
+            if len(frames) == 1:
+                return {}
+            middle = len(frames) // 2
+            return run(one, frames[:middle]) | run(one, frames[middle:])
+
+    frames = [frame(i) for i in range(8)]
+    part = Remembers(fails={bad: 99})
+    one = watch(part)
+    found = run(one, frames[:4]) | run(one, frames[4:])
+    alone = watch(Remembers())
+    assert found == {f.item.index: alone.predict([f])[0] for f in frames if f.item.index != bad}
+    assert part.forgotten == []
+    one.forget("gate.mp4")
+    assert not one._told
+    assert not one._said
+
+
+def test_a_finder_whose_silence_says_nothing_makes_the_whole_so():
+    class Blind(Walker):
+        partial = True
+
+    assert watch(Blind()).partial
+    assert not watch().partial
+    assert not Watch(SCHEMA, Blind(), objects=Walker()).partial
+    assert Watch(SCHEMA, None).partial
+
+
+def test_what_was_put_down_is_told_once():
+    class Same(Walker):
+        def predict(self, images):
+            return [boxes(("bag", -1, 300, 300, 330, 340, 0.8), ("bag", -1, 10, 300, 40, 340, 0.8)) for _ in images]
+
+    class Things:
+        def predict(self, images):
+            return [boxes(("object", -1, 302, 301, 331, 342, 0.7), ("object", -1, 500, 300, 530, 340, 0.7)) for _ in images]
+
+    labels = watch(Same(), objects=Things()).predict([frame(0)])[0]
+    assert [SCHEMA.names[c] for c in labels.class_id] == ["bag", "bag", "object"]
+    assert labels.box[2].tolist() == [500, 300, 530, 340]

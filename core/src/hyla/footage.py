@@ -1,21 +1,42 @@
-"""Find the files that go with deleted items, and remove them: nothing outside of the source and the project, whatever links say.
+"""Find the files that go with deleted items, and remove them: nothing outside of their folders, whatever links and names say.
 
-A file is named as `source:URI`, or as a path in the folder of the project.
+A file is named as `source:URI`, or as a path in the folder of the project: only `recordings` and `pictures`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from hyla.errors import BadItem
+from hyla.errors import BadItem, ConfigError
 from hyla.images import EXTENSIONS, beside, inside
 from hyla.store import Project
 from hyla.store.dated import Dated
+from hyla.store.lock import running
+from hyla.store.retention_log import Event
 
 RECORDINGS = "recordings"  # folder of the project in which a live run keeps what it saw
 DRAWN = "pictures"  # folder of the project in which `hyla draw` writes
 SOURCE = "source:"
+REPLACED = "another file has this name now"
+
+
+@dataclass
+class Removed:
+    """Hold what became of files: gone -> bytes, None if it was gone already; left -> why; replaced by others of their names."""
+
+    gone: dict[str, int | None] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
+    replaced: list[str] = field(default_factory=list)
+
+
+def check_source(project: Project) -> None:
+    """Raise ConfigError if the source is not there, so that nobody can tell which of its files are."""
+    if _missing(project):
+        raise ConfigError(f"the source {project.source()} is not there", "mount it, or call without --footage: it may go later")
 
 
 def files_of(
@@ -23,39 +44,81 @@ def files_of(
 ) -> tuple[list[str], list[str]]:
     """Return what Hyla itself made of items that go, and the files of the source of which nothing is left then.
 
-    A file that items tell of goes with the last of them, but those of a clip go together.
+    A file that items tell of goes with the last of them, but those of a clip go together. Those of the source are named whether
+    they are there just now or not.
 
     Args:
         project: of the items.
         going: the items.
         group: the clip that they are of; empty for items that stand alone.
         whole: nothing is left of the clip.
-        uses: uri -> how many items are of it once these went.
+        uses: uri -> how many items are of it once these went; below 0 if some were stored meanwhile.
     """
-    made, sources = list[str](), dict[str, None]()
-    for uri in dict.fromkeys(one.uri for one in going if not uses[one.uri]):
+    made, sources = dict[str, None](), dict[str, None]()
+    for uri in dict.fromkeys(one.uri for one in going if uses[one.uri] <= 0):
         if size_of(project, recorded := f"{RECORDINGS}/{uri}") is not None:
-            made.append(recorded)
-        elif whole and "://" not in project.source():
-            some = [uri, *(_between(Path(project.source()), uri, uses) if group else ())]
-            sources |= dict.fromkeys(name for one in some if size_of(project, name := f"{SOURCE}{one}") is not None)
-    made += [name for one in going if size_of(project, name := f"{DRAWN}/{one.id}.jpg") is not None]
-    return made, list(sources)
+            made[recorded] = None
+        elif whole and "://" not in project.source() and _allowed(project, name := f"{SOURCE}{uri}"):
+            sources[name] = None
+    if whole and group and (project.group_done(group) or not running(project.path)):  # else frames may be on their way
+        made |= dict.fromkeys(name for name in _recorded(project, group) if uses[uri_of(name)] <= 0)
+    if sources and group:
+        sources |= dict.fromkeys(f"{SOURCE}{uri}" for uri in _between(project, going, uses))
+    made |= dict.fromkeys(name for one in going if size_of(project, name := f"{DRAWN}/{one.id}.jpg") is not None)
+    return list(made), list(sources)
 
 
-def remove(project: Project, names: Iterable[str]) -> tuple[dict[str, int], dict[str, str]]:
-    """Remove files, and return those that are gone with their bytes, and those that are left with the reason."""
-    gone, left = dict[str, int](), dict[str, str]()
+def orphans(project: Project, groups: Collection[str], uses: Mapping[str, int], before: float) -> list[str]:
+    """Return recordings that no item is of: the run was killed before it stored what it had recorded.
+
+    Args:
+        project: with the recordings.
+        groups: of the items that there are.
+        uses: uri -> how many items are of it.
+        before: when the run that goes on began, in seconds since 1970: what was written since is its own.
+    """
+    root = (project.path / RECORDINGS).resolve()
+    found = []
+    for path in sorted(root.rglob("*")) if root.is_dir() else ():  # links to folders are not followed
+        folder = path.parent.relative_to(root).as_posix()
+        if folder == "." or folder in groups or path.is_symlink() or not path.is_file():
+            continue
+        mark = _mark(project, name := f"{RECORDINGS}/{folder}/{path.name}")
+        if mark is not None and mark[1] < before * 1e9 and uses[uri_of(name)] <= 0:
+            found.append(name)
+    return found
+
+
+def marks(project: Project, names: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Return of the files that are there the bytes and, in nanoseconds since 1970, the last change."""
+    return {name: mark for name in names if (mark := _mark(project, name)) is not None}
+
+
+def same(project: Project, event: Event, name: str) -> bool:
+    """Tell whether a file is there, and the one that a deletion meant: as it was then; older, if it was not there."""
+    mark, known = _mark(project, name), event.body["marks"].get(name)
+    if mark is None or known is not None:
+        return mark is not None and list(mark) == list(known)
+    return mark[1] <= datetime.fromisoformat(event.at).timestamp() * 1e9
+
+
+def remove(project: Project, event: Event, names: Iterable[str]) -> Removed:
+    """Remove files of a deletion, but none that has the name of one now and is another."""
+    done = Removed()
     for name in names:
         try:
             path = _path(project, name)
-            size = path.stat().st_size if path.exists() else 0
-            path.unlink(missing_ok=True)
+            size = path.stat().st_size if path.exists() else None
+            if name.startswith(SOURCE) and _missing(project):
+                done.left[name] = "the source is not there"
+            elif _mark(project, name) is not None and not same(project, event, name):
+                done.replaced.append(name)
+            else:
+                path.unlink(missing_ok=True)
+                done.gone[name] = size
         except (OSError, BadItem) as error:
-            left[name] = getattr(error, "strerror", None) or str(error)
-        else:
-            gone[name] = size
-    return gone, left
+            done.left[name] = getattr(error, "strerror", None) or str(error)
+    return done
 
 
 def size_of(project: Project, name: str) -> int | None:
@@ -68,28 +131,80 @@ def size_of(project: Project, name: str) -> int | None:
 
 
 def uri_of(name: str) -> str:
-    """Return the uri of a file of the source."""
-    return name.removeprefix(SOURCE)
+    """Return the uri of a file of the source, or of one that was recorded."""
+    return name.removeprefix(SOURCE) if name.startswith(SOURCE) else name.removeprefix(f"{RECORDINGS}/")
 
 
-def _between(root: Path, uri: str, uses: Mapping[str, int]) -> list[str]:
-    """Return the pictures beside one of a sequence, unless another item is of that folder.
-
-    Those between the labelled ones show the same people, and would be labelled by the next run.
-    """
-    if not root.is_dir() or PurePosixPath(uri).suffix.lower() not in EXTENSIONS:
-        return []
+def _recorded(project: Project, group: str) -> list[str]:
+    """Return the files that were recorded of a clip, not those of clips below it."""
     try:
-        names = beside(root.resolve(), uri, frozenset(EXTENSIONS))
-    except OSError:
+        folder = _path(project, f"{RECORDINGS}/{group}")
+        return [f"{RECORDINGS}/{group}/{path.name}" for path in sorted(folder.iterdir()) if path.is_file()]
+    except (OSError, BadItem):
         return []
-    found = [str(PurePosixPath(uri).with_name(name)) for name in names]
-    return [] if any(uses[one] for one in found) else found
+
+
+def _between(project: Project, going: Sequence[Dated], uses: Mapping[str, int]) -> list[str]:
+    """Return the pictures between the labelled ones of a sequence, unless another item is of that folder.
+
+    They show the same people, and would be labelled by the next run. Those after the last, and those that changed since the clip
+    was labelled, are new: nobody labelled them yet.
+    """
+    root, folders = _root(project, SOURCE), defaultdict[str, list[str]](list)
+    for one in going:
+        place = PurePosixPath(one.uri)
+        if place.suffix.lower() in EXTENSIONS and _allowed(project, f"{SOURCE}{one.uri}"):
+            folders[str(place.parent)].append(place.name)
+    since = max(one.labelled for one in going)
+    found = list[str]()
+    for folder, labelled in folders.items():
+        try:
+            names = beside(root, f"{folder}/{labelled[0]}", frozenset(EXTENSIONS)) if root.is_dir() else []
+            if not any(uses[str(PurePosixPath(folder, name))] > 0 for name in names):
+                names = [name for name in names if min(labelled) < name < max(labelled)]
+                names = [name for name in names if (root / folder / name).stat().st_mtime <= since]
+                found += [str(PurePosixPath(folder, name)) for name in names]
+        except OSError:
+            continue
+    return found
+
+
+def _mark(project: Project, name: str) -> tuple[int, int] | None:
+    try:
+        about = _path(project, name).lstat()
+    except (OSError, BadItem):
+        return None
+    return about.st_size, about.st_mtime_ns
+
+
+def _missing(project: Project) -> bool:
+    return "://" not in project.source() and not Path(project.source()).expanduser().exists()
+
+
+def _allowed(project: Project, name: str) -> bool:
+    try:
+        _path(project, name)
+    except BadItem:
+        return False
+    return True
+
+
+def _root(project: Project, name: str) -> Path:
+    """Return the folder that a file may be in; raise BadItem if there is no such folder."""
+    if not name.startswith(SOURCE):
+        folder = name.partition("/")[0]
+        if folder not in (RECORDINGS, DRAWN):
+            raise BadItem(f"{name} is no file that goes with an item")
+        return (project.path / folder).resolve()
+    source = Path(project.source()).expanduser().resolve()
+    return source.parent if source.is_file() else source
 
 
 def _path(project: Project, name: str) -> Path:
-    """Return where a file is; raise BadItem if it lies neither in the source nor in the project."""
-    root = Path(project.source()) if name.startswith(SOURCE) else project.path
-    root = (root if root.is_dir() else root.parent).resolve()
-    inside(root, uri_of(name))
-    return root / uri_of(name)  # of a link, the link itself goes and not what it leads to
+    """Return where a file is; raise BadItem if it lies neither in the source nor in a folder that Hyla writes pictures into."""
+    root = _root(project, name)
+    rest = PurePosixPath(name.removeprefix(SOURCE) if name.startswith(SOURCE) else name.partition("/")[2])
+    if rest.is_absolute() or ".." in rest.parts or not rest.parts:
+        raise BadItem(f"{name} lies outside of its folder")
+    inside(root, str(rest))
+    return root / rest  # of a link, the link itself goes and not what it leads to

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     from hyla.plugins import Pipeline
@@ -15,24 +15,26 @@ if TYPE_CHECKING:
 
 REPORT_SECONDS = 5.0  # between two looks at the cameras
 HIDDEN = "***"
-SECRETS = frozenset(
-    {"user", "username", "usr", "login", "password", "passwd", "pass", "pwd", "token", "auth", "key", "apikey", "sig"}
-)
+_TELLING = "pass|pwd|psw|token|key|auth|secret|login|user|usr|session|cred|jwt|(?<![a-z])si[dg](?![a-z])"
+# name=value in a path, query or fragment, up to the next pair: `&` or `;` come before it, or `_` as some cameras have it
+_PAIR = re.compile(rf"([^/?#&;=]*(?:{_TELLING})[^/?#&;=]*)=(?:.*?)(?=[&;]|_[a-z]+=|$)", re.IGNORECASE | re.DOTALL)
+_HOST = re.compile(r"(?:\[[^\]@]*\]?|[^:@\[\]]*)(?::[0-9]*)?")  # with its port
 
 
 def without_secrets(source: str) -> str:
-    """Return a source as it may be stored and shown: an address without user, password, and what its query says of them."""
-    if "://" not in source:
+    """Return a source as it may be stored and shown: an address without user, password, and all that it calls so.
+
+    Cameras want them before the host, in the path, the query or the fragment, and people don't escape them. So what can't be a
+    host goes up to the last `@`, and a value that is called something like user, password, token or session becomes `***`.
+    """
+    scheme, mark, rest = source.partition("://")
+    if not mark:
         return source
-    try:
-        parts = urlsplit(source)
-        query = parse_qsl(parts.query, keep_blank_values=True)
-    except ValueError:  # brackets that hold no address
-        return source.rpartition("@")[2] if "@" in source else source
-    if any(name.lower() in SECRETS for name, _ in query):
-        hidden = [(name, HIDDEN if name.lower() in SECRETS else value) for name, value in query]
-        parts = parts._replace(query=urlencode(hidden, safe="*/:"))
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    rest = authority.rpartition("@")[2] + rest[len(authority) :]
+    if not _HOST.fullmatch(re.split("[/?#]", rest, maxsplit=1)[0]):  # a password with an unescaped / ? or #
+        rest = rest.rpartition("@")[2]
+    return scheme + mark + _PAIR.sub(rf"\1={HIDDEN}", rest).rpartition("@")[2]
 
 
 class Reports:

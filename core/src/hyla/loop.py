@@ -110,6 +110,7 @@ class _Loop:
     run_id: int
     scanned: int = 0
     complete: bool = False
+    live: bool = False  # whether streams are followed
     stage_seconds: dict[str, float] = field(default_factory=lambda: {"check": 0.0, "store": 0.0})
 
     def run(self, items: Iterable[Item]) -> Summary:
@@ -135,13 +136,12 @@ class _Loop:
         """Pass every event of the engine to the writer; return True if a signal stopped the stream."""
         writer = _Writer(self, progress)
         events = self.engine.stream(self.pipeline, self._tasks(items, progress, stop), self.settings.batch)
-        live = self.pipeline.answers("follow")
         try:
             for event in events:
                 writer.put(event)
-                if stop.is_set() and not live:  # streams end by themselves then, with their groups
+                if stop.is_set() and not self.live:  # streams end by themselves then, with their groups
                     return True
-            return live and stop.is_set()
+            return stop.is_set()
         finally:
             events.close()  # type: ignore[attr-defined]  # engines are generators
             writer.close()
@@ -151,10 +151,12 @@ class _Loop:
         first: int | None = None
         for group, members in _groups(enumerate(items)):
             for part in [members] if group else _chunks(members):
+                if stop.is_set():
+                    return
                 chunk = list(part)
                 if streams := [item for _, item in chunk if item.kind == STREAM]:
                     if first is None:
-                        first = self._before_streams()
+                        first, self.live = self._before_streams(), True
                     yield Task("", [(first, item) for item in streams], until=stop)
                     chunk = [pair for pair in chunk if pair[1].kind != STREAM]
                 self.scanned += len(chunk)

@@ -48,9 +48,12 @@ class Redaction:
             also: labels to hide besides, such as what the frames before and after show.
 
         Raises:
-            BadItem: if it can't be redacted, whatever the reason: then it must not be shown.
+            BadItem: if it can't be redacted, whatever the reason: then it must not be shown. So for an item of which the project
+                holds no annotation (even one without labels has one): it was deleted, and nothing says any more what to hide.
         """
         numbers = self.version(image.item) if version is None else version
+        if not numbers:
+            raise BadItem(f"{image.item.uri} is not in the project any more, so it is not shown")
         try:
             parts = [*(self._project.labels_of(number)[2] for number in numbers), *([] if also is None else [also])]
             labels = Labels.concat(parts)

@@ -21,6 +21,8 @@ from hyla import footage
 from hyla.errors import ConfigError
 from hyla.store import Project
 from hyla.store.dated import Dated
+from hyla.store.lock import running
+from hyla.store.retention_log import Event
 
 AROUND = 10.0  # seconds on either side of a confirmed event: what the review page plays
 AT_ONCE = 256  # items that stand alone, of one transaction
@@ -98,34 +100,43 @@ def retain(
         now: seconds since 1970.
 
     Raises:
-        ConfigError: if an item names no time and `hours` does not either, or for hours or seconds below 0.
+        ConfigError: if an item names no time and `hours` does not either, for hours or seconds below 0, and if source files are
+            to go and the source is not there.
     """
     if (hours is not None and not hours >= 0) or not around >= 0:
         raise ConfigError(f"{hours if hours is not None and not hours >= 0 else around} is no length of time", "give 0 or more")
+    if sources:
+        footage.check_source(project)
     clock = time.time() if now is None else now
-    uses, unnamed = Counter[str](), 0
+    begun = _begun(project)
+    uses, groups, unnamed = Counter[str](), set[str](), 0
     for one in project.dated():
         uses[one.uri] += 1
+        groups.add(one.group)
         unnamed += one.hours is None
     if hours is None and unnamed:
         hint = "give --hours H, or retention_hours in the YAML of their camera before they are labelled"
         raise ConfigError(f"{unnamed} items don't say how long they may be kept", hint)
     done = Outcome()
-    if not dry_run:
-        _finish(project, who, done)
-    if sources:
-        _finish_footage(project, who, uses, dry_run, done)
+    for kept in (False, True) if sources else (False,):
+        _finish(project, who, uses, kept, dry_run, done)
+    lost = footage.orphans(project, groups, uses, begun)
+    if lost:
+        _take(project, Batch("", [], True), who, "recorded, and never labelled", lost, [], dry_run, done)
     holds, oldest = project.held(), float("inf")
-    for batch, kept in _batches(project, clock, hours or 0.0, around, holds):
-        oldest = min([oldest, *kept])
+    for batch, stays in _batches(project, clock, hours, around, holds):
+        oldest = min([oldest, *stays])
         done.confirmed, done.held = done.confirmed + batch.confirmed, done.held + batch.held
         if batch.going:
             for one in batch.going:
                 uses[one.uri] -= 1
             files, later = footage.files_of(project, batch.going, batch.group, batch.whole, uses)
             if sources:
-                files, later = [*files, *later], []
-            _take(project, batch, who, files, later, dry_run, done)
+                files += (here := list(footage.marks(project, later)))
+                later = [name for name in later if name not in here]
+            if not _take(project, batch, who, "past its time", files, later, dry_run, done):
+                for one in batch.going:
+                    uses[one.uri] += 1
     done.oldest = "" if oldest == float("inf") else datetime.fromtimestamp(oldest, UTC).isoformat(timespec="seconds")
     if not dry_run:
         done.behind = project.forget()
@@ -133,12 +144,12 @@ def retain(
 
 
 def _batches(
-    project: Project, clock: float, hours: float, around: float, holds: Collection[str]
+    project: Project, clock: float, hours: float | None, around: float, holds: Collection[str]
 ) -> Iterator[tuple[Batch, list[float]]]:
     """Yield what goes, clip by clip, and when what stays of it was taken. Of a clip, all is read before anything is deleted."""
     for group, members in groupby(project.dated(), key=lambda one: one.group):
         while part := list(members if group else islice(members, AT_ONCE)):
-            due = [one.taken + (hours if one.hours is None else one.hours) * 3600 <= clock for one in part]
+            due = [_due(one, clock, hours) for one in part]
             if group and not all(due) and project.group_done(group):
                 due = [False] * len(part)
             old = [one for one, is_due in zip(part, due, strict=True) if is_due]
@@ -153,8 +164,25 @@ def _batches(
                 break
 
 
+def _begun(project: Project) -> float:
+    """Return when the run began that goes on; now, if none does: one that begins meanwhile writes its own files."""
+    begun = [time.time()]
+    if running(project.path):
+        begun += [datetime.fromisoformat(one["started"]).timestamp() for one in project.runs()[-1:]]
+    return begun[-1]
+
+
+def _due(one: Dated, clock: float, hours: float | None) -> bool:
+    """Tell whether an item is past its time; one that was stored since this call began may name none, and then is not."""
+    period = hours if one.hours is None else one.hours
+    return period is not None and one.taken + period * 3600 <= clock
+
+
 def _confirmed(project: Project, group: str, part: Sequence[Dated], around: float) -> set[str]:
-    """Return the items that show what enough people confirmed, all frames of an event one of which is, and the seconds around."""
+    """Return the items that show what enough people confirmed, all frames of an event one of which is, and the seconds around.
+
+    Items that stand alone share no event and no time.
+    """
     schema = project.schema()
     stored = [one.id for one in part if one.stored]
     if not schema.confirms or not stored:
@@ -175,6 +203,8 @@ def _confirmed(project: Project, group: str, part: Sequence[Dated], around: floa
         if rows:
             found.add(record.item.id)
             events |= {pairs[row] for row in rows if pairs[row][1] >= 0}
+    if not group:
+        return found
     found |= {item_id for item_id, pairs in shown.items() if pairs & events}
     times = np.array([one.seconds for one in part if one.id in found])
     if len(times):
@@ -183,49 +213,52 @@ def _confirmed(project: Project, group: str, part: Sequence[Dated], around: floa
 
 
 def _take(
-    project: Project, batch: Batch, who: str, files: Sequence[str], kept: Sequence[str], dry_run: bool, done: Outcome
-) -> None:
-    """Delete one batch, and its files but those that are `kept`."""
+    project: Project, batch: Batch, who: str, why: str, files: Sequence[str], kept: Sequence[str], dry_run: bool, done: Outcome
+) -> bool:
+    """Delete one batch, and its files but those that are `kept`; False, and nothing, if somebody changed something just then."""
     if not dry_run:
         decided = {one.id: one.decided for one in batch.going if one.stored}
         refused = [one.id for one in batch.going if not one.stored]
-        event = project.remove(decided, refused, who, "past its time", [batch.group] if batch.group else [], files, kept)
+        marks = footage.marks(project, [*files, *kept])
+        event = project.remove(decided, refused, who, why, [batch.group] if batch.group else [], files, kept, marks)
         if event is None:
             done.changed += 1
-            return
+            return False
         if files:
-            _sweep(project, event.id, files, who, done)
+            _sweep(project, event, files, who, done)
     else:
-        done.files += len(files)
-        done.bytes += sum(footage.size_of(project, one) or 0 for one in files)
+        _count(project, files, done)
     done.items += len(batch.going)
     done.clips += bool(batch.group)
     done.waiting += batch.waiting
+    return True
 
 
-def _finish(project: Project, who: str, done: Outcome) -> None:
-    """Remove the files of deletions that were stopped before they came to that."""
-    for event in project.unswept():
-        _sweep(project, event.id, event.body["files"], who, done)
+def _finish(project: Project, who: str, uses: Mapping[str, int], kept: bool, dry_run: bool, done: Outcome) -> None:
+    """Remove what earlier deletions left: files they did not come to or could not remove; if `kept`, those nobody asked for then.
+
+    What items tell of now is another file, or will go with them.
+    """
+    for event in project.unswept(kept):
+        names = [name for name in event.body["kept" if kept else "files"] if uses[footage.uri_of(name)] <= 0]
+        if dry_run:
+            _count(project, [name for name in names if footage.same(project, event, name)], done)
+        elif names := [name for name in names if not kept or footage.size_of(project, name) is not None]:
+            _sweep(project, event, names, who, done)
 
 
-def _finish_footage(project: Project, who: str, uses: Mapping[str, int], dry_run: bool, done: Outcome) -> None:
-    """Remove the source files that earlier deletions left, since nobody asked for it then."""
-    for event in project.retention():
-        kept = event.body["kept"] if event.kind == "delete" else ()
-        there = [name for name in kept if footage.size_of(project, name) is not None and not uses[footage.uri_of(name)]]
-        if there and not dry_run:
-            _sweep(project, event.id, there, who, done)
-        elif there:
-            done.files += len(there)
-            done.bytes += sum(footage.size_of(project, name) or 0 for name in there)
+def _sweep(project: Project, event: Event, files: Iterable[str], who: str, done: Outcome) -> None:
+    removed = footage.remove(project, event, files)
+    if removed.gone or removed.replaced or not removed.left.items() <= event.body.get("left", {}).items():
+        project.swept(event.id, who, list(removed.gone), removed.left, removed.replaced)
+    sizes = [size for size in removed.gone.values() if size is not None]
+    done.files, done.bytes = done.files + len(sizes), done.bytes + sum(sizes)
+    done.left |= removed.left | dict.fromkeys(removed.replaced, footage.REPLACED)
 
 
-def _sweep(project: Project, event: int, files: Iterable[str], who: str, done: Outcome) -> None:
-    gone, left = footage.remove(project, files)
-    project.swept(event, who, list(gone), left)
-    done.files, done.bytes = done.files + len(gone), done.bytes + sum(gone.values())
-    done.left |= left
+def _count(project: Project, files: Sequence[str], done: Outcome) -> None:
+    done.files += len(files)
+    done.bytes += sum(footage.size_of(project, one) or 0 for one in files)
 
 
 def describe(done: Outcome, dry_run: bool = False) -> str:

@@ -15,7 +15,7 @@ from hyla.frame import VideoFrame
 from hyla.hooks import hookimpl
 from hyla.rules import SchemaRule
 from hyla.schema import Schema
-from hyla.types import NO_TRACK, Flag, Floats, Record
+from hyla.types import NO_TRACK, Flag, Floats, Kind, Record
 
 FRAME_SECONDS = 0.1  # between frames that carry no time: the 10 Hz of KITTI
 
@@ -32,11 +32,11 @@ class Sighting:
 
 
 def sightings(record: Record, frame_seconds: float) -> dict[int, Sighting]:
-    """Return track -> its label in `record`; the first one where a track has several shapes."""
+    """Return track -> its label in `record`; the first one where a track has several shapes. Events (tags) are no things."""
     labels, index = record.labels, record.item.index
     seconds = record.frame.seconds if isinstance(record.frame, VideoFrame) else index * frame_seconds
     found: dict[int, Sighting] = {}
-    for row in np.flatnonzero(labels.track != NO_TRACK).tolist():
+    for row in np.flatnonzero((labels.track != NO_TRACK) & (labels.kind != Kind.TAG)).tolist():
         found.setdefault(int(labels.track[row]), Sighting(row, index, seconds, labels.box[row], int(labels.class_id[row])))
     return found
 

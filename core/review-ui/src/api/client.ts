@@ -38,6 +38,7 @@ export { ApiError };
 const BASE = "/api/v1";
 const TAB_KEY = "hyla.tab";
 const PATIENCE_MS = 30_000;
+const EACH_MS = 5; // more for each of many decisions
 const MODEL_MS = 300_000; // a model may have to be read from disk first, and think
 
 /**
@@ -126,6 +127,7 @@ function query(values: Record<string, string | number | boolean | undefined>): s
 }
 
 const id = encodeURIComponent;
+const forAll = ({ decisions }: { decisions: readonly unknown[] }) => PATIENCE_MS + EACH_MS * decisions.length;
 
 export const api = {
   login: (token: string) => call<void>("POST", "/session", { body: { token }, headers: { "X-Hyla-CSRF": "login" } }),
@@ -159,6 +161,7 @@ export const api = {
   pixel: (item: string, lon: number, lat: number) => call<Pixel>("GET", `/pixel/${id(item)}${query({ lon, lat })}`),
   tiles: (item: string, scene: number) => call<Tiles>("GET", `/tiles/${id(item)}${query({ scene })}`),
   decide: (body: Decisions, key: string) =>
-    call<AllMade>("POST", "/decisions", { body, headers: { "Idempotency-Key": key } }),
-  undo: (body: Undo, key: string) => call<AllMade>("POST", "/undo", { body, headers: { "Idempotency-Key": key } }),
+    call<AllMade>("POST", "/decisions", { body, headers: { "Idempotency-Key": key }, patience: forAll(body) }),
+  undo: (body: Undo, key: string) =>
+    call<AllMade>("POST", "/undo", { body, headers: { "Idempotency-Key": key }, patience: forAll(body) }),
 };

@@ -693,6 +693,8 @@ export interface components {
          *
          *     `rename` gives rows another name. Where the decision names such a row among its `rows`, somebody looked at it; else only the
          *     name is another, and a label that waited goes on waiting. `context` replaces the attributes of the image as a whole, if given.
+         *     `renumber` says which tracks have another number: labels that name them in `participants` or `subject` name the new one, and
+         *     those that waited go on waiting; the tracks of labels themselves are not touched. See `hyla.review.mentions`.
          */
         Changes: {
             /**
@@ -722,6 +724,13 @@ export interface components {
              */
             rename?: {
                 [key: string]: components["schemas"]["Rename"];
+            };
+            /**
+             * Renumber
+             * @default {}
+             */
+            renumber?: {
+                [key: string]: number;
             };
         };
         /**

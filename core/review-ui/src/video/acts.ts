@@ -1,5 +1,6 @@
 /** What a person does to the selected track or label, or draws; each is one gesture. */
 import { app } from "../app.svelte";
+import { called } from "../work/schema";
 import { KINDS, Refusal } from "./clip";
 import type { Box } from "./clip";
 import * as edits from "./edits";
@@ -53,9 +54,11 @@ export function drawn(clip: ClipState, kind: string, box: Box, shape: unknown): 
 /** Give the selected track or label a class, or say what is drawn next. */
 export function classify(clip: ClipState, name: string): void {
   const cls = app.schema.classes.findIndex((one) => one.name === name);
-  const { mark } = clip;
+  const { mark, kind } = clip;
   const whole = clip.track?.id ?? clip.events.selected?.track;
-  clip.drawing = name;
+  if ((mark || whole !== undefined) && !app.schema.classes[cls]!.kinds.includes(kind))
+    return app.toast(`The class ${called(name)} is not for ${kind === "tag" ? "events" : `a ${called(kind)}`}.`);
+  if (kind !== "tag") clip.drawing = name;
   if (whole !== undefined) clip.act((film) => edits.setClass(film, whole, cls));
   else if (mark) clip.act((film) => edits.changeRow(film, clip.frame, mark.row, { class: cls }));
 }

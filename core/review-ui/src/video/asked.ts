@@ -1,5 +1,6 @@
 /** The question of the video screen in words, and what may be answered. */
 import type { Answer, Question } from "../work/question";
+import { called } from "../work/schema";
 import { clock, count } from "./edits";
 import type { ClipEvent } from "./events";
 import type { ClipState } from "./state.svelte";
@@ -9,6 +10,10 @@ const ANSWERS: Answer[] = [
   { command: "repair", text: "Wrong", tone: "bad" },
   { command: "unsureTrack", text: "Unsure", tone: "warn" },
   { command: "acceptItem", text: "This frame" },
+];
+const DENIAL: Answer[] = [
+  { command: "no", text: "No, keep it", tone: "ok" },
+  { command: "yes", text: "Yes", tone: "bad", hint: "The event goes, in all of its frames" },
 ];
 const HAPPENED: Answer[] = [
   { command: "yes", text: "Yes, it happened", tone: "ok", hint: "In all frames of the event at once" },
@@ -28,7 +33,7 @@ export function question(clip: ClipState): Question {
         ? `Yes or no also says that ${count(others, "other label")} asked about there is right.`
         : "";
       const words = [detail(event), whole].filter(Boolean).join(". ");
-      const about = { subject: event.class, rest: "?", place: clip.events.place, detail: words };
+      const about = { subject: called(event.class), rest: "?", place: clip.events.place, detail: words };
       const texts = {
         "": "Did this happen:",
         second: "Your own opinion: is this",
@@ -36,18 +41,28 @@ export function question(clip: ClipState): Question {
       };
       return { text: texts[event.asks], ...about };
     }
+    case "denial": {
+      const { event, word } = asked;
+      return {
+        text: `${word} this`,
+        subject: called(event.class),
+        rest: " all the same?",
+        place: "",
+        detail: `It is ${standing(event)}.`,
+      };
+    }
     case "track": {
       const { id, spots, runs, classes } = asked.track;
       const [first, last] = [spots[0]!.frame, spots.at(-1)!.frame];
       const gaps = runs.length > 1 ? `, ${count(runs.length - 1, "gap")}` : "";
       const detail = first === last ? `Frame ${first}` : `Frames ${first} to ${last}${gaps}`;
-      const about = { subject: clip.className(classes[0]![0]), place, detail };
+      const about = { subject: called(clip.className(classes[0]![0])), place, detail };
       if (clip.lane === "repair") return { text: `Mend track ${id},`, rest: ", then accept it.", ...about };
       if (first === last) return { text: `Is track ${id} right:`, rest: "?", ...about };
       return { text: `Is track ${id} the same`, rest: " all the way?", ...about };
     }
     case "label":
-      return { text: "Is this right:", subject: clip.className(asked.mark.class), rest: "?", place };
+      return { text: "Is this right:", subject: called(clip.className(asked.mark.class)), rest: "?", place };
     case "frame":
       if (clip.wholly) return plain(`Frame ${frame} wants your opinion as a whole.`);
       if (!asked.open) return plain(`Frame ${frame}: is it right as shown?`);
@@ -55,7 +70,8 @@ export function question(clip: ClipState): Question {
         `Frame ${frame}: ${asked.open === 1 ? "is the open label" : `are the ${asked.open} open labels`} right?`,
       );
     case "nothing":
-      if (clip.events.selected) return plain(`This ${clip.events.selected.class}: ${standing(clip.events.selected)}.`);
+      if (clip.events.selected)
+        return plain(`This ${called(clip.events.selected.class)}: ${standing(clip.events.selected)}.`);
       return plain(clip.track ? `Track ${clip.track.id} is answered.` : `Frame ${frame} is answered.`);
     case "done":
       return plain("This clip is done.");
@@ -67,6 +83,7 @@ export function answers(clip: ClipState): Answer[] {
   if (about === "nothing") return [{ command: "accept", text: "Next question", tone: "ok" }];
   if (about === "done") return [{ command: "accept", text: "Next clip", tone: "ok" }];
   if (about === "frame" && clip.wholly) return [{ command: "accept", text: "Open the picture", tone: "ok" }];
+  if (about === "denial") return DENIAL;
   const all = (about === "event" ? HAPPENED : ANSWERS).map((answer) => ({ ...answer, disabled: !clip.may }));
   if (clip.question.about === "event" && clip.question.event.asks) return all.slice(0, 2);
   return clip.lane === "repair" ? all.filter((answer) => answer.command !== "repair") : all;

@@ -5,6 +5,7 @@
  * same objects, so that undo is to go back to what was.
  */
 import type { Clip, ClipEvent, ItemState, LabelRow, Made } from "../api/types";
+import { renumbered, type Numbers } from "./mentions";
 
 export type Box = readonly [number, number, number, number];
 
@@ -102,6 +103,8 @@ export interface EditStep {
   readonly put: ReadonlyMap<number, Change>;
   readonly add: readonly Fresh[];
   readonly drop: readonly number[];
+  /** Tracks that have another number: whatever the labels say of them, those that wait go on waiting. */
+  readonly renumber?: Numbers;
 }
 
 /** An answer about rows, or about the whole frame where there are none. */
@@ -166,7 +169,7 @@ export function apply(film: Film, gesture: Gesture): Film {
   for (const [at, step] of gesture.steps) {
     const frame = frames[at];
     if (!frame) continue;
-    const { marks: left, suspects } = isEdit(step) ? edited(frame, step) : answered(frame, step);
+    const { marks: left, suspects } = isEdit(step) ? edited(frame, step, film.told) : answered(frame, step);
     // An opinion is about the whole frame, whatever it drops.
     const marks = gesture.opinion ? left.map((mark) => (mark.open ? { ...mark, open: false } : mark)) : left;
     // Where nothing is open the frame waits no more, as far as is known here.
@@ -214,13 +217,15 @@ function withState(frame: Frame, state: ItemState): Frame {
 
 // As the server does it: rows put are replaced, rows dropped go, what is added comes last; all but what was untouched is answered.
 // A suspect follows its label to another track, and goes with it.
-function edited(frame: Frame, { put, add, drop }: EditStep): Held {
+function edited(frame: Frame, { put, add, drop, renumber }: EditStep, told: Film["told"]): Held {
   const gone = new Set(drop);
   const kept = frame.marks
     .filter((mark) => !gone.has(mark.row))
     .map((mark) => {
       const change = put.get(mark.row);
-      return change ? { ...mark, ...known(mark, change), open: false } : mark;
+      if (change) return { ...mark, ...known(mark, change), open: false };
+      const said = renumber && renumbered(factsOf(told, mark), renumber);
+      return said && Object.keys(said).length ? { ...mark, attributes: { ...mark.attributes, ...said } } : mark;
     });
   const fresh = add.map(({ class: cls, track, kind, box, attributes, hand = false }) => {
     return { row: 0, class: cls, track, kind, box, score: 1, open: false, hand, ...(attributes && { attributes }) };
@@ -230,6 +235,11 @@ function edited(frame: Frame, { put, add, drop }: EditStep): Held {
     return gone.has(row) ? [] : [{ ...suspect, track: put.get(row)?.track ?? suspect.track }];
   });
   return { marks: numbered([...kept, ...fresh]), suspects };
+}
+
+/** Return what is known of the attributes of a label: those set here, and of an event those that it had. */
+export function factsOf(told: Film["told"], mark: Mark): Readonly<Record<string, unknown>> {
+  return { ...(mark.kind === TAG && told.get(mark.track)?.attributes), ...mark.attributes };
 }
 
 // What a person changed has score 1, whatever was changed.

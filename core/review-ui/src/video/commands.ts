@@ -80,7 +80,7 @@ export function commands(clip: ClipState, screen: Screen): { item: Handlers; vid
       repair: still(() => (clip.lane === "repair" ? undefined : clip.answer("repair"))),
       reject: still(() => (events.selected ? events.remove() : acts.remove(clip))),
       class: ({ digit }) => {
-        const cls = classOfDigit(app.schema, digit);
+        const cls = classOfDigit(app.schema, digit, clip.kind);
         if (cls) acts.classify(clip, cls.name);
       },
       classSearch: screen.search,

@@ -232,6 +232,21 @@ describe("editing a clip", () => {
     expect(spotsOf(editing.film, 2).length).toBe(6);
   });
 
+  it("says which track has another number, and knows what the labels say of it then", async () => {
+    const { editing, server } = await begun(6);
+    for (const frame of [3, 4, 5]) server.labels.get(frame)![0]!.attributes = { participants: "1,2", subject: 1 };
+    const sent: Decide[] = [];
+    const send = server.send;
+    server.send = (decisions) => (sent.push(...decisions), send(decisions));
+    editing.do(edits.splitTrack(editing.film, 1, 3), 3);
+    await editing.settled();
+    expect(sent.map((one) => one.changes?.renumber)).toEqual([{ 1: 10 }, { 1: 10 }, { 1: 10 }]);
+    expect(sent.map((one) => Object.keys(one.changes!.put!))).toEqual([["1"], ["1"], ["1"]]);
+    editing.do(edits.changeRow(editing.film, 4, 0, { box: [1, 1, 9, 9] }), 4);
+    await editing.settled();
+    expect(sent.at(-1)!.changes!.put!["0"]!.attributes).toEqual({ participants: "2,10", subject: 10 });
+  });
+
   it("lets an undo wait until what was done before is on its way", async () => {
     const { editing, sent } = await begun();
     editing.do(edits.splitTrack(editing.film, 1, 8), 8);

@@ -6,6 +6,7 @@
  * is asked anew.
  */
 import type { Changes, Clip, Decide, Item, LabelRow, Made, SchemaInfo } from "../api/types";
+import { renumbered, type Numbers } from "./mentions";
 import { apply, filmOf, isEdit, KINDS, Refusal, settle } from "./clip";
 import type { EditStep, Film, Fresh, Gesture, Held } from "./clip";
 import { changed, fitted } from "./fit";
@@ -154,15 +155,17 @@ export class Editing {
         if (known && step.action === "reject") labels.set(item, without(known, step.rows));
         return { item, action: step.action, annotation, rows: [...step.rows], ...active };
       }
+      const renumber = step.renumber && { renumber: Object.fromEntries(step.renumber) };
       if (!step.put.size && !step.add.length) {
         const known = await this.#labels.get(annotation)?.catch(() => undefined);
-        if (known) labels.set(item, without(known, step.drop));
-        return { item, action: step.action, annotation, changes: { drop: [...step.drop] }, done: false, ...active };
+        if (known) labels.set(item, named(without(known, step.drop), step.renumber));
+        const changes = { drop: [...step.drop], ...renumber };
+        return { item, action: step.action, annotation, changes, done: false, ...active };
       }
       const before = await this.#labelsOf(base, at);
-      const changes = await this.#changes(base, before, step);
+      const changes = { ...(await this.#changes(base, before, step)), ...renumber };
       const kept = before.map((label, row) => changes.put?.[String(row)] ?? label);
-      labels.set(item, [...without(kept, step.drop), ...(changes.add ?? [])]);
+      labels.set(item, named([...without(kept, step.drop), ...(changes.add ?? [])], step.renumber));
       return { item, action: "edit", annotation, changes, done: false, ...active };
     });
     return { decisions, labels };
@@ -227,6 +230,14 @@ export class Editing {
 
 function without(labels: readonly LabelRow[], rows: readonly number[]): LabelRow[] {
   return labels.filter((_, row) => !rows.includes(row));
+}
+
+function named(labels: LabelRow[], numbers?: Numbers): LabelRow[] {
+  if (!numbers) return labels;
+  return labels.map((label) => ({
+    ...label,
+    attributes: { ...label.attributes, ...renumbered(label.attributes ?? {}, numbers) },
+  }));
 }
 
 /** Do something with each value, at most `n` at a time, and return the results in order. */

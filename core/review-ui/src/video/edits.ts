@@ -1,6 +1,7 @@
 /** What a person can do to tracks, each as one gesture; see `clip.ts`. What can't be done is a Refusal that says why. */
 import { grouped, KINDS, NO_TRACK, Refusal, times } from "./clip";
 import type { AnswerStep, Box, Change, EditStep, Film, Fresh, Gesture, Mark, Step } from "./clip";
+import { followed } from "./follow";
 import { between, keyframesOf, markAt, spotsOf } from "./tracks";
 import type { Spot } from "./tracks";
 
@@ -17,16 +18,17 @@ export class Overlap extends Refusal {
   }
 }
 
-/** Give the boxes of a track from `frame` on to a new track. */
+/** Give the boxes of a track from `frame` on to a new track, and its number to what names it there. */
 export function splitTrack(film: Film, track: number, frame: number): Gesture {
   const after = spotsOf(film, track, frame);
   if (!after.length) throw new Refusal(`Track ${track} ends before this frame.`);
   if (after.length === spotsOf(film, track).length)
     throw new Refusal(`Track ${track} does not exist before this frame.`);
-  return { label: `Split track ${track}`, steps: put(after, () => ({ track: film.nextTrack })) };
+  const steps = put(after, () => ({ track: film.nextTrack }));
+  return { label: `Split track ${track}`, steps: followed(film, steps, track, film.nextTrack, frame) };
 }
 
-/** Give the boxes of track `b` to track `a`; `keep` names the track whose box stays where both have one. */
+/** Give the boxes of track `b`, and what names it, to track `a`; `keep` names the track whose box stays where both have one. */
 export function mergeTracks(film: Film, a: number, b: number, keep?: number): Gesture {
   if (a === b) throw new Refusal("Choose another track to merge with.");
   const [mine, other] = [spotsOf(film, a), spotsOf(film, b)];
@@ -42,7 +44,7 @@ export function mergeTracks(film: Film, a: number, b: number, keep?: number): Ge
     const step = steps.get(frame) ?? { action: "edit", put: new Map(), add: [], drop: [] };
     steps.set(frame, { ...step, drop: [...step.drop, mark.row] });
   }
-  return { label: `Merge tracks ${a} and ${b}`, steps };
+  return { label: `Merge tracks ${a} and ${b}`, steps: followed(film, steps, b, a) };
 }
 
 /**

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Clip, SchemaInfo } from "../api/types";
 import { apply, filmOf, type Film } from "./clip";
+import * as edits from "./edits";
 import * as events from "./events";
 import { cropsOf, CROPS } from "./walk";
 import { tracksOf } from "./tracks";
@@ -221,6 +222,54 @@ describe("mending an event", () => {
     expect(fresh!.said).toEqual(["ann"]);
     expect(added.nextEvent).toBe(52);
     expect(added.nextTrack).toBe(of.nextTrack);
+  });
+});
+
+describe("a track of another number", () => {
+  const told = [{ track: 50, attributes: { participants: "3,7" } }, { track: 51, attributes: { participants: "7" } }]; // prettier-ignore
+  const other: Made = { track: 7, class: PERSON, from: 0, to: 199 };
+  const of = film(200, [walker, other, one, two], { told, without: [118] });
+  const says = (film: Film, frame: number, track: number) =>
+    film.frames[frame]!.marks.find((mark) => mark.track === track)?.attributes?.["participants"];
+  const cast = (film: Film) => found(film).map(({ track, participants }) => [track, [...participants]]);
+
+  it("takes the place of the old one in events, from where a track is split", () => {
+    const split = edits.splitTrack(of, 3, 100);
+    const apart = apply(of, split);
+    expect([says(apart, 99, 50), says(apart, 100, 50), says(apart, 120, 50)]).toEqual([undefined, "7,8", "7,8"]);
+    expect(says(apart, 130, 51)).toBeUndefined();
+    expect(cast(apart)).toEqual([[50, [3, 7, 8]], [51, [7]]]); // prettier-ignore
+    expect(found(apart)[0]!.state).toBe("candidate");
+    const before = apply(of, edits.splitTrack(of, 3, 40));
+    expect(cast(before)[0]).toEqual([50, [7, 8]]);
+    const back = apply(apart, edits.mergeTracks(apart, 3, 8));
+    expect(cast(back)[0]).toEqual([50, [3, 7]]);
+  });
+
+  it("is named once where two tracks are one, whichever box stays", () => {
+    for (const keep of [3, 7]) {
+      const merged = apply(of, edits.mergeTracks(of, 3, 7, keep));
+      expect(cast(merged)).toEqual([[50, [3]], [51, [3]]]); // prettier-ignore
+      expect(found(merged).map(({ state }) => state)).toEqual(["candidate", "candidate"]);
+    }
+  });
+
+  it("is followed where the track has no box, but not where one is asked for an opinion", () => {
+    const late = { ...walker, from: 90, to: 110 };
+    const some = film(200, [{ ...walker, to: 60 }, { ...other, from: 0, to: 85 }, one, late], { told, second: (i) => i > 115 }); // prettier-ignore
+    const { steps } = edits.splitTrack(some, 7, 50);
+    expect([...steps.keys()]).toEqual(Array.from({ length: 66 }, (_, i) => 50 + i));
+    expect(steps.get(100)).toEqual({ action: "edit", put: new Map(), add: [], drop: [], renumber: new Map([[7, 8]]) });
+  });
+});
+
+describe("an event that others confirmed", () => {
+  it("is theirs to keep unless one is asked", () => {
+    const closed = { ...one, open: false };
+    const by = (...said: string[]) => found(film(200, [closed], { lane: () => "", told: [{ track: 50, said }] }))[0]!;
+    expect(by("ben").state).toBe("confirmed");
+    expect([by("ben"), by("ann", "ben"), by("ann")].map((event) => events.othersSaid(event, "ann"))).toEqual([true, true, false]); // prettier-ignore
+    expect(events.othersSaid(found(film(200, [one]))[0]!, "ann")).toBe(false);
   });
 });
 

@@ -3,9 +3,10 @@
  * shows one, and what can be done to it, each as one gesture over all of its frames.
  */
 import type { ClassInfo, SchemaInfo } from "../api/types";
-import { attributesFor } from "../work/schema";
-import { NO_TRACK, Refusal, TAG } from "./clip";
+import { attributesFor, called } from "../work/schema";
+import { factsOf, NO_TRACK, Refusal, TAG } from "./clip";
 import type { EditStep, Film, Fresh, Gesture, Step, Told } from "./clip";
+import { listed, participantsOf, PARTICIPANTS } from "./mentions";
 import { spotsOf } from "./tracks";
 import type { Spot, Track } from "./tracks";
 
@@ -82,6 +83,9 @@ function ofTrack(film: Film, track: Track, schema: SchemaInfo, lane: string, me:
     told?.attributes,
     ...spots.map((spot) => spot.mark.attributes),
   );
+  // Who takes part may be another from some frame on.
+  const everyone = spots.flatMap(({ mark }) => participantsOf(factsOf(film.told, mark)[PARTICIPANTS]));
+  facts[PARTICIPANTS] = listed(everyone);
   return {
     ...timesOf(film, spots[0]!.frame, spots.at(-1)!.frame, facts),
     track: id,
@@ -122,15 +126,9 @@ function timesOf(film: Film, first: number, last: number, facts: Readonly<Record
     last,
     start: number(facts["start"]) ?? film.frames[first]!.seconds,
     end: number(facts["end"]) ?? film.frames[last]!.seconds,
-    participants: participantsOf(facts["participants"]),
+    participants: participantsOf(facts[PARTICIPANTS]),
     place: typeof facts["place"] === "string" ? facts["place"] : "",
   };
-}
-
-/** Read "3,7". */
-export function participantsOf(value: unknown): number[] {
-  if (typeof value !== "string") return [];
-  return [...new Set(value.split(",").map((word) => word.trim()))].filter((word) => /^\d+$/.test(word)).map(Number);
 }
 
 const secondsAt = (film: Film, frame: number) =>
@@ -151,19 +149,28 @@ export function loopOf(film: Film, event: ClipEvent, wider = 0): [number, number
 /** Say that an event happened: its open labels are right, in all frames that wait in `lane`, at once. */
 export function confirmEvent(film: Film, event: ClipEvent, lane: string): Gesture {
   const open = event.spots.filter(({ frame, mark }) => mark.open && film.frames[frame]!.lane === lane);
-  if (!open.length) throw new Refusal(`Nobody is asked about this ${event.class}.`);
-  return { label: `Confirm ${event.class}`, steps: answers(open, "accept") };
+  if (!open.length) throw new Refusal(`Nobody is asked about this ${called(event.class)}.`);
+  return { label: `Confirm ${called(event.class)}`, steps: answers(open, "accept") };
+}
+
+/** Tell whether others said that an event happened, and nobody is asked about it here. */
+export function othersSaid({ asked, state, said }: ClipEvent, me: string): boolean {
+  const counts = state === "confirmed" || state === "second" || state === "differ";
+  return counts && !asked && said.join() !== me;
 }
 
 /** Say that an event did not happen: its labels go, in all frames at once. */
 export function denyEvent(event: ClipEvent, word = "Deny"): Gesture {
-  if (!event.spots.length) throw new Refusal(`This ${event.class} was denied already.`);
-  return { label: `${word} ${event.class}`, steps: answers(event.spots, "reject") };
+  if (!event.spots.length) throw new Refusal(`This ${called(event.class)} was denied already.`);
+  return { label: `${word} ${called(event.class)}`, steps: answers(event.spots, "reject") };
 }
 
 /** Say that one can't tell whether an event happened. */
 export function unsureEvent(film: Film, event: ClipEvent, lane: string): Gesture {
-  return { label: `${event.class} unsure`, steps: new Map([...confirmEvent(film, event, lane).steps].map(unsure)) };
+  return {
+    label: `${called(event.class)} unsure`,
+    steps: new Map([...confirmEvent(film, event, lane).steps].map(unsure)),
+  };
 }
 const unsure = ([frame, step]: [number, Step]): [number, Step] => [frame, { ...step, action: "unsure" } as Step];
 
@@ -196,7 +203,7 @@ export function opinion(film: Film, events: readonly ClipEvent[], said: Readonly
     if (film.frames[frame]!.asks === "adjudicate") return [frame, { ...edit([], rows), action: "adjudicate" }];
     return [frame, rows.length ? edit([], rows) : { action: "accept", rows: [] }];
   });
-  const words = events.map((one) => `${said.get(one.track) ? "Confirm" : "Deny"} ${one.class}`);
+  const words = events.map((one) => `${said.get(one.track) ? "Confirm" : "Deny"} ${called(one.class)}`);
   const as = events.some((one) => one.asks === "adjudicate") ? "as adjudicator" : "as second person";
   return { label: `${words.slice(0, 3).join(", ")} ${as}`, steps: new Map(steps), opinion: true };
 }
@@ -209,7 +216,7 @@ export function moveEvent(
   frame: number,
   schema: SchemaInfo,
 ): Gesture {
-  if (!event.spots.length) throw new Refusal(`This ${event.class} was denied.`);
+  if (!event.spots.length) throw new Refusal(`This ${called(event.class)} was denied.`);
   const [first, last] = side === "start" ? [frame, event.last] : [event.first, frame];
   if (first > last) throw new Refusal(`The event ${side === "start" ? "ends before" : "begins after"} this frame.`);
   const { seconds } = film.frames[frame]!;
@@ -230,7 +237,7 @@ export function moveEvent(
     }
   }
   if (!steps.size) throw new Refusal(`The event ${side === "start" ? "begins" : "ends"} here already.`);
-  return { label: `${side === "start" ? "Start" : "End"} of ${event.class}`, steps };
+  return { label: `${side === "start" ? "Start" : "End"} of ${called(event.class)}`, steps };
 }
 
 /** Add an event at a frame, with the tracks that take part; its end can be moved from there. */
@@ -247,11 +254,11 @@ export function addEvent(
   const attributes: Record<string, unknown> = {};
   if (known.has("start") && seconds !== null) attributes["start"] = seconds;
   if (known.has("end") && seconds !== null) attributes["end"] = seconds;
-  const everyone = [...new Set(tracks)].filter((track) => track !== NO_TRACK).sort((a, b) => a - b);
-  if (known.has("participants") && everyone.length) attributes["participants"] = everyone.join(",");
+  const everyone = listed(tracks.filter((track) => track !== NO_TRACK));
+  if (known.has(PARTICIPANTS) && everyone) attributes[PARTICIPANTS] = everyone;
   const id = schema.classes.findIndex((one) => one.name === cls.name);
   const fresh: Fresh = { class: id, track: film.nextEvent, kind: TAG, box: [0, 0, width, height], attributes };
-  return { label: `Add ${cls.name}`, steps: new Map([[frame, edit([fresh], [])]]) };
+  return { label: `Add ${called(cls.name)}`, steps: new Map([[frame, edit([fresh], [])]]) };
 }
 
 /** Return the classes that an event may have. */

@@ -1,10 +1,11 @@
 /** What the video screen shows of events: which is asked about, the loop that shows it, and what a second person said so far. */
 import { app } from "../app.svelte";
-import { detail } from "./asked";
+import { called } from "../work/schema";
+import { detail, question } from "./asked";
 import type { Film, Gesture } from "./clip";
 import * as events from "./events";
 import type { ClipEvent } from "./events";
-import { trackKey, trackOf } from "./selection";
+import { trackKey, trackOf, type Denial } from "./selection";
 import type { ClipState } from "./state.svelte";
 
 const WIDEST = 6;
@@ -19,6 +20,8 @@ export class Happening {
   given = $state.raw<ReadonlyMap<number, boolean>>(new Map());
   /** The form for a new event is open. */
   adding = $state(false);
+  /** An event that others confirmed is to be denied, once that was asked. */
+  denying = $state.raw<{ readonly track: number; readonly word: Denial } | null>(null);
 
   all: readonly ClipEvent[] = $derived.by(() => {
     const { film, rows, lane } = this.#clip;
@@ -76,17 +79,17 @@ export class Happening {
   answer(yes: boolean): void {
     const event = this.selected;
     if (!event) return;
+    if (this.denying) return this.#denied(event, this.denying.word, yes);
     if (event.asks && event.asked) return this.#opinion(event, yes);
     if (yes && !event.asked) return this.#on(event);
-    const done = this.#clip.act((film) =>
-      yes ? events.confirmEvent(film, event, this.#clip.lane) : events.denyEvent(event),
-    );
-    if (done) this.#on(event);
+    if (!yes) return this.#deny(event, "Deny");
+    if (this.#clip.act((film) => events.confirmEvent(film, event, this.#clip.lane))) this.#on(event);
   }
 
   unsure(): void {
     const event = this.selected;
     if (!event) return;
+    if (this.denying) return app.toast("Say yes or no.");
     if (event.asks) return app.toast("A second person says yes or no. To be unsure, open the frame as a picture.");
     if (this.#clip.act((film) => events.unsureEvent(film, event, this.#clip.lane))) this.#on(event);
   }
@@ -119,8 +122,7 @@ export class Happening {
   }
 
   remove(): void {
-    const event = this.selected;
-    if (event && this.#clip.act(() => events.denyEvent(event, "Remove"))) this.#clip.select(null);
+    if (this.selected) this.#deny(this.selected, "Remove");
   }
 
   /** Add an event of a class in the frame shown. */
@@ -132,7 +134,22 @@ export class Happening {
     if (!this.#clip.act((film) => events.addEvent(film, cls, frame, participants, app.schema))) return;
     this.adding = false;
     this.#clip.select(trackKey(track));
-    app.announce(`${name} begins at frame ${frame}. Go to its end and set it there.`);
+    app.announce(`${called(name)} begins at frame ${frame}. Go to its end and set it there.`);
+  }
+
+  /** Deny an event in all of its frames; where others confirmed it, ask before. */
+  #deny(event: ClipEvent, word: Denial): void {
+    if (!this.#clip.may || !events.othersSaid(event, app.session.person)) return this.#denied(event, word, true);
+    this.denying = { track: event.track, word };
+    const { text, subject, rest } = question(this.#clip);
+    app.announce(`${text} ${subject}${rest}`);
+  }
+
+  #denied(event: ClipEvent, word: Denial, yes: boolean): void {
+    this.denying = null;
+    if (!yes || !this.#clip.act(() => events.denyEvent(event, word))) return;
+    if (word === "Deny") this.#on(event);
+    else this.#clip.select(null);
   }
 
   #opinion(event: ClipEvent, yes: boolean): void {
@@ -157,7 +174,7 @@ export class Happening {
     const next = this.left.find((one) => one.track !== event.track && this.all.indexOf(one) > at) ?? this.left[0];
     if (!next || next.track === event.track) return this.#clip.advance();
     this.choose(next);
-    app.announce(`Next: ${next.class}, ${detail(next)}`);
+    app.announce(`Next: ${called(next.class)}, ${detail(next)}`);
   }
 
   #withEvent(make: (film: Film, event: ClipEvent) => Gesture): void {

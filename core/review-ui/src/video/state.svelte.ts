@@ -9,7 +9,7 @@ import type { Editing } from "./editing";
 import * as edits from "./edits";
 import { Happening } from "./happening.svelte";
 import { Nudge } from "./nudge";
-import { rowKey, rowOf, trackKey, trackOf, type Merging, type Question } from "./selection";
+import { kindNow, rowKey, rowOf, trackKey, trackOf, type Merging, type Question } from "./selection";
 import { shownLabel } from "./shown";
 import { asking, markAt, successor, tracksOf } from "./tracks";
 import type { Track } from "./tracks";
@@ -45,11 +45,13 @@ export class ClipState {
       ? (markAt(this.film, trackOf(this.key), this.frame) ?? null)
       : (this.here.marks.find((mark) => mark.row === rowOf(this.key)) ?? null),
   );
+  kind = $derived(kindNow(this.mark, this.rows, this.key));
   left = $derived(asking(this.tracks));
   waiting = $derived(this.film.frames.filter((frame) => frame.lane === this.lane).length);
   question = $derived.by((): Question => {
     const waits = this.here.lane === this.lane;
-    const { selected } = this.events;
+    const { selected, denying } = this.events;
+    if (selected && denying?.track === selected.track) return { about: "denial", event: selected, word: denying.word };
     if (selected?.asked && !this.events.given.has(selected.track)) return { about: "event", event: selected };
     if (selected) return { about: this.waiting ? "nothing" : "done" };
     if (this.track?.open) return { about: "track", track: this.track };
@@ -151,6 +153,7 @@ export class ClipState {
   /** Select a label by its key; while merging, the other track. */
   select(key: number | null): void {
     this.flush();
+    this.events.denying = null;
     const other = trackOf(key);
     if (this.merging?.step === "choose" && other !== NO_TRACK && other !== this.track?.id) return this.merge(other);
     if (this.walk.track !== null && this.walk.track !== other) this.walk.close();
@@ -215,7 +218,8 @@ export class ClipState {
   answer(action: "accept" | "repair" | "unsure", whole = false): void {
     const { track, mark, frame } = this;
     const asked = this.question.about;
-    if (asked === "event") return action === "unsure" ? this.events.unsure() : this.events.answer(action === "accept");
+    if (this.events.selected && (asked === "event" || asked === "denial" || action !== "accept"))
+      return action === "unsure" ? this.events.unsure() : this.events.answer(action === "accept");
     const about = whole ? "frame" : asked;
     // What a second person is asked about a picture is asked where the whole of it is judged.
     if (about === "frame" && this.wholly) return go("item", this.here.item);
@@ -269,6 +273,7 @@ export class ClipState {
 
   cancel(): void {
     if (this.walk.track !== null) this.walk.close();
+    else if (this.events.denying) this.events.denying = null;
     else if (this.events.adding) this.events.adding = false;
     else if (this.merging || this.partner !== null) [this.merging, this.partner] = [null, null];
     else this.select(null);

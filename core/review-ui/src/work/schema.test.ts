@@ -1,6 +1,17 @@
 import { expect, test } from "vitest";
 import type { AttributeInfo, SchemaInfo } from "../api/types";
-import { asClass, attributesFor, bounds, classesFor, classOfDigit, fault, imageAttributes, kindOf } from "./schema";
+import {
+  asClass,
+  attributesFor,
+  bounds,
+  classesFor,
+  classOfDigit,
+  called,
+  fault,
+  fittingFirst,
+  imageAttributes,
+  kindOf,
+} from "./schema";
 
 const one = (name: string, kinds: string[], parent = "", abstract = false) => ({
   name,
@@ -42,6 +53,15 @@ test("classes that only group others are never chosen, and digits stay the same 
   expect(names(classesFor(schema, "tag"))).toEqual(["scene"]);
   expect(classOfDigit(schema, 2)?.name).toBe("scene");
   expect(classOfDigit(schema, 3)).toBeUndefined();
+});
+
+test("where those that fit come first, digits reach them", () => {
+  expect(names(fittingFirst(schema, "tag"))).toEqual(["scene", "car"]);
+  expect(classOfDigit(schema, 1, "tag")?.name).toBe("scene");
+  expect(classOfDigit(schema, 1, "box")?.name).toBe("car");
+  const crowded = { ...schema, classes: [...Array.from({ length: 12 }, (_, i) => one(`car${i}`, ["box"])), one("line_crossing", ["tag"])] }; // prettier-ignore
+  expect(classOfDigit(crowded, 1, "tag")?.name).toBe("line_crossing");
+  expect(called("line_crossing")).toBe("line crossing");
 });
 
 test("a class that names no two keypoints has a point", () => {

@@ -1,6 +1,9 @@
 /** What the schema allows. */
 import type { AttributeInfo, ClassInfo, LabelRow, SchemaInfo } from "../api/types";
 
+/** Return the name of a class as people read it: "line crossing". */
+export const called = (name: string): string => name.replaceAll("_", " ");
+
 /** Return the classes that a label of `kind` (see `kindOf`) may have; of any kind for null. */
 export function classesFor(schema: SchemaInfo, kind: string | null): ClassInfo[] {
   return schema.classes.filter((one) => !one.abstract && (kind === null || has(one, kind)));
@@ -17,9 +20,14 @@ function has(one: ClassInfo, kind: string): boolean {
   return one.kinds.includes(kind) && (kind !== "keypoints" || one.keypoints.length > 1);
 }
 
-/** Return the class that digit `n` stands for (1 to 9): always the same one, whatever is selected. */
-export function classOfDigit(schema: SchemaInfo, n: number): ClassInfo | undefined {
-  return classesFor(schema, null)[n - 1];
+/** Return all classes, those that a label of `kind` may have before the others. */
+export function fittingFirst(schema: SchemaInfo, kind: string | null): ClassInfo[] {
+  return [...new Set([...classesFor(schema, kind), ...classesFor(schema, null)])];
+}
+
+/** Return the class that digit `n` stands for (1 to 9): the same one whatever is selected, or those that fit `kind` first. */
+export function classOfDigit(schema: SchemaInfo, n: number, kind: string | null = null): ClassInfo | undefined {
+  return fittingFirst(schema, kind)[n - 1];
 }
 
 /** Return the attributes that a label of class `name` has, from its class or a more general one. */

@@ -51,23 +51,25 @@ class Following:
         opened: dict[str, int] = {}  # group -> its first ordinal
         end: Event = None
         try:
-            self._follow(first, item, until, opened)
-        except ConfigError as error:  # carried to the thread of the caller, which raises it
-            end = error
-        except HylaError as error:  # this stream can't be followed; the others go on
-            self._put(Failed(first, item, "load", error.line))
-        except BaseException as error:
-            end = error
-        for group in list(opened):
-            self._end(group, opened)
-        self._put(end)
+            try:
+                self._follow(first, item, until, opened)
+            except ConfigError as error:  # carried to the thread of the caller, which raises it
+                end = error
+            except HylaError as error:  # this stream can't be followed; the others go on
+                self._put(Failed(first, item, "load", error.line))
+            except BaseException as error:
+                end = error
+            for group in list(opened):
+                self._end(first, item, group, opened)
+        finally:
+            self._put(end)
 
     def _follow(self, first: int, item: Item, until: threading.Event, opened: dict[str, int]) -> None:
         images = self._pipeline.follow(item)
         try:
             for got in images:
                 if isinstance(got, str):
-                    self._end(got, opened)
+                    self._end(first, item, got, opened)
                 elif got is not None:
                     group = got.item.group
                     if group not in opened:
@@ -79,7 +81,12 @@ class Following:
         finally:
             images.close()
 
-    def _end(self, group: str, opened: dict[str, int]) -> None:
-        if opened.pop(group, None) is not None:
+    def _end(self, first: int, item: Item, group: str, opened: dict[str, int]) -> None:
+        if opened.pop(group, None) is None:
+            return
+        try:
             self._pipeline.close(group)
+        except HylaError as error:  # told of the stream, which goes on: its images are all here
+            self._put(Failed(first, item, "load", error.line))
+        finally:
             self._put(GroupEnd(group))

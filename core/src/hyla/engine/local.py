@@ -22,7 +22,7 @@ from hyla.types import Image, Item, Labels
 
 END = None
 POLL = 0.1  # s between looks at the stop sign while a queue is full or empty
-LATENCY = 0.5  # s that a batch of live images waits to be filled
+LATENCY = 0.5  # s that the first image of a batch waits for it to be filled, while streams are followed
 
 
 @dataclass(slots=True)
@@ -148,11 +148,11 @@ class Local:
     ) -> Iterator[Event]:
         waiting: list[_Loaded] = []
         after: list[Failed | GroupEnd] = []  # what came in between: it must not overtake the items before it
-        running = True
+        running, due = True, 0.0
         while running:
             start = time.perf_counter()
             try:
-                got = ready.get(timeout=LATENCY if self._live and waiting else None)
+                got = ready.get(timeout=max(0.0, due - start) if self._live and waiting else None)
             except queue.Empty:
                 yield from self._batch_of(pipeline, waiting)
                 yield from _release(pipeline, after)
@@ -166,6 +166,7 @@ class Local:
                     self._running -= 1
                     running = self._running > 0
             elif isinstance(got, _Loaded):
+                due = due if waiting else time.perf_counter() + LATENCY
                 waiting.append(got)
             else:
                 after.append(got)

@@ -33,9 +33,10 @@ class Cache(Generic[V]):
         return key in self._kept
 
     def clear(self) -> None:
-        """Keep nothing of what was made so far."""
+        """Keep nothing of what was made so far, nor of what is being made: who asks from now on gets what is made from now on."""
         with self._lock:
             self._kept.clear()
+            self._making.clear()
             self.weight = 0
 
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
@@ -57,14 +58,21 @@ class Cache(Generic[V]):
             value = make()
         except BaseException as error:
             with self._lock:
-                del self._making[key]
+                self._made(key, mine)
             mine.set_exception(error)
             raise
         with self._lock:
-            self._keep(key, value)
-            del self._making[key]
+            if self._made(key, mine):
+                self._keep(key, value)
         mine.set_result(value)
         return value
+
+    def _made(self, key: Hashable, mine: Future[V]) -> bool:
+        """Tell whether what was made may be kept: not if `clear` was called meanwhile."""
+        good = self._making.get(key) is mine
+        if good:
+            del self._making[key]
+        return good
 
     def _keep(self, key: Hashable, value: V) -> None:
         weight = self._weigh(value)

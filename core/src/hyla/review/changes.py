@@ -12,7 +12,7 @@ import numpy as np
 
 from hyla import codec
 from hyla.errors import FormatError, StageError
-from hyla.review import shapes
+from hyla.review import mentions, shapes
 from hyla.review.problems import Refused
 from hyla.review.wire import Changes, Rename
 from hyla.schema import Schema
@@ -54,6 +54,7 @@ def apply(base: Labels, changes: Changes, schema: Schema, size: Sequence[int], s
         points = [len(schema.classes[c].keypoints) for c in drawn.class_id.tolist()]
         drawn = shapes.fit(drawn, size, points)
         labels = Labels.concat([_renamed(shapes.inside(base, size), rename, schema, seen), drawn])
+        labels = mentions.renumbered(labels, changes.renumber, schema) if changes.renumber else labels
     except (FormatError, StageError) as e:
         where = re.sub(r"^labels\[(\d+)\]", lambda found: names[int(found[1])], e.what)
         raise Refused(422, "labels", f"changes: {where}", e.hint) from e

@@ -10,7 +10,7 @@ import numpy as np
 
 from hyla import codec
 from hyla.decide.agree import agree
-from hyla.review import wire
+from hyla.review import mentions, wire
 from hyla.review.access import Visitor
 from hyla.review.desk import Desk
 from hyla.review.sight import is_barred
@@ -27,7 +27,7 @@ _TAG = int(Kind.TAG)  # compared with each label of a clip
 
 @dataclass
 class _Seen:
-    """Hold what frames say of one event; `row` is of `labels`, its label in the last frame that has it."""
+    """Hold what frames say of one event; `row` is of `labels`, its label in the last frame that has it; `who` takes part."""
 
     track: int
     class_id: int
@@ -37,6 +37,7 @@ class _Seen:
     last: int = 0
     labels: Labels = field(default_factory=Labels.empty)
     row: int = 0
+    who: set[str] = field(default_factory=set)
 
 
 class ClipEvents:
@@ -77,6 +78,8 @@ class ClipEvents:
         schema = self._desk.schema
         (row,) = codec.labels_to_rows(one.labels[[one.row]], schema)
         attributes: dict[str, Any] = row.get("attributes", {})
+        if len(one.who) > 1:
+            attributes = {**attributes, mentions.PARTICIPANTS: mentions.joined(one.who)}
         said = self._said(one, denied) if one.told else []
         known = {"class": schema.names[one.class_id], "denied": denied, "said": said, "attributes": attributes}
         return wire.ClipEvent.model_validate({"track": one.track, "first": one.first, "last": one.last, **known})
@@ -169,6 +172,7 @@ def next_tracks(tracks: set[int], events: set[int]) -> tuple[int, int]:
 
 
 def _note(seen: dict[int, _Seen], frame: int, item: str, labels: Labels, told: bool) -> None:
+    takes_part = labels.attributes.get(mentions.PARTICIPANTS)
     for row in np.flatnonzero(rows_of(labels)).tolist():
         track = int(labels.track[row])
         one = seen.get(track)
@@ -176,6 +180,8 @@ def _note(seen: dict[int, _Seen], frame: int, item: str, labels: Labels, told: b
             one = seen[track] = _Seen(track, int(labels.class_id[row]), frame, item, told)
         one.last, one.labels, one.row = frame, labels, row
         one.told = one.told and told
+        if takes_part is not None and isinstance(text := takes_part[row], str):
+            one.who.add(text)
 
 
 def _standing(desk: Desk, item: str) -> list[Decision]:

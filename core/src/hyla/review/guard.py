@@ -14,7 +14,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MAX_BODY = 16 * 2**20  # bytes; the masks of a large volume are the largest thing a page sends
+MAX_BODY = 64 * 2**20  # bytes; the largest things a page sends are masks of a large volume, and a track changed in 100,000 frames
 CHANGES = ("POST", "DELETE")
 METHODS = ("GET", "HEAD", *CHANGES)
 POLICY = (

@@ -48,8 +48,9 @@ class Media:
     """Show the pictures of `project`.
 
     Nothing is read before it is asked for. Where the project hides something, everything here is redacted, by the labels that
-    hold when it is asked for, except for what `original` gives to the model. A loader may name the
-    sample that means nothing as `nodata`, in an item's meta or an image's context; it is shown black.
+    hold when it is asked for, except for what `original` gives to the model; a `reference`, of which no labels say what to hide,
+    is not shown there. A loader may name the sample that means nothing as `nodata`, in an item's meta or an image's context; it
+    is shown black.
 
     Args:
         project: whose items are shown.
@@ -155,8 +156,11 @@ class Media:
     def reference(self, attribute: str, value: Any, size: int) -> bytes:
         """Return what the loader shows of a value as JPEG, its longer side at most `size`; no bytes if it has no picture.
 
-        That there is none is not kept: there are no end of such values, and a picture may come.
+        That there is none is not kept: there are no end of such values, and a picture may come. Where the project hides
+        something there is none.
         """
+        if self.redacts:
+            return b""
 
         def make() -> bytes:
             if found := self._reference({attribute: value}, size):
@@ -230,6 +234,7 @@ class Media:
             self._event = number
             for cache in (self._records, self._labels, self._images, self._redacted, self._rasters, self._volumes, self._jpegs):
                 cache.clear()
+            self._reading.forget()
 
     def _picture(self, item_id: str) -> Record:
         record = self.record(item_id)

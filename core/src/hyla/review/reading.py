@@ -75,20 +75,35 @@ class Reading:
             group.users += 1
         try:
             with group.turn(item.index):
-                if group.last is not None and not group.last < item.index <= group.last + AHEAD:
+                if group.over or (group.last is not None and not group.last < item.index <= group.last + AHEAD):
                     self._source().close(item.group)
-                group.last = item.index
+                group.last, group.over = item.index, False
                 yield
         finally:
             with self._lock:
                 group.users -= 1
-                idle = [name for name, one in self._groups.items() if not one.users]
-                shut = idle[: max(0, len(self._groups) - OPEN)]
-                pictures = self._pictures
-                for name in shut:
-                    del self._groups[name]
-                    if pictures:  # while nobody else can begin to load it
-                        pictures.close(name)
+                self._shut()
+
+    def forget(self) -> None:
+        """Close every clip that is kept open, and one that is being read as soon as it is not, or before its next frame."""
+        with self._lock:
+            for group in self._groups.values():
+                group.over = True
+            self._shut()
+
+    def _shut(self) -> None:
+        """Close what is to be closed of the clips that nobody reads, under the lock: so nobody else can begin to load them."""
+        idle = [name for name, one in self._groups.items() if not one.users]
+        many = max(0, len(self._groups) - OPEN)
+        for n, name in enumerate(idle):
+            if n >= many and not self._groups[name].over:
+                continue
+            del self._groups[name]
+            try:
+                if self._pictures:
+                    self._pictures.close(name)
+            except StageError as error:  # of a clip that nobody asked for just now
+                log.warning("%s: %s", name, error.line)
 
 
 @dataclass
@@ -98,10 +113,12 @@ class _Group:
     Args:
         last: index loaded last; None before the first.
         users: threads that load or wait.
+        over: it is to be closed before it is read again.
     """
 
     last: int | None = None
     users: int = 0
+    over: bool = False
     _busy: bool = False
     _waiting: list[tuple[int, int]] = field(default_factory=list)
     _count: int = 0

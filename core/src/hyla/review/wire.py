@@ -18,7 +18,9 @@ Action = Literal["accept", "reject", "repair", "unsure", "edit", "opinion", "adj
 Id = Annotated[str, Field(min_length=1, max_length=300)]
 Tab = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9-]+$")]
 Row = Annotated[int, Field(ge=0)]
+Track = Annotated[int, Field(ge=0, lt=2**31)]
 Name = Annotated[str, Field(max_length=300, pattern=r"^(\S(.*\S)?)?$")]  # of a thing; see `hyla.store.naming`
+MOST = 100_000  # decisions at once: an event may last for hours of frames, and is answered as a whole
 
 
 class Wire(BaseModel):
@@ -391,10 +393,13 @@ class Changes(Wire):
 
     `rename` gives rows another name. Where the decision names such a row among its `rows`, somebody looked at it; else only the
     name is another, and a label that waited goes on waiting. `context` replaces the attributes of the image as a whole, if given.
+    `renumber` says which tracks have another number: labels that name them in `participants` or `subject` name the new one, and
+    those that waited go on waiting; the tracks of labels themselves are not touched. See `hyla.review.mentions`.
     """
 
     put: dict[int, LabelRow] = {}
     rename: dict[int, Rename] = {}
+    renumber: dict[Track, Track] = Field(default={}, max_length=100)
     add: list[LabelRow] = []
     drop: list[Row] = []
     context: dict[str, Any] | None = None
@@ -420,7 +425,7 @@ class Decide(Wire):
 class Decisions(Wire):
     """Decide on one item or several, all or nothing. The header Idempotency-Key names them: sent again, nothing happens twice."""
 
-    decisions: list[Decide] = Field(min_length=1, max_length=20_000)
+    decisions: list[Decide] = Field(min_length=1, max_length=MOST)
     tab: Tab
     mode: Mode = "single"
     note: str = Field(default="", max_length=2000)
@@ -429,7 +434,7 @@ class Decisions(Wire):
 class Undo(Wire):
     """Take decisions back, the last first, all or nothing. Undoing an undo is redoing."""
 
-    decisions: list[int] = Field(min_length=1, max_length=20_000)
+    decisions: list[int] = Field(min_length=1, max_length=MOST)
     tab: Tab
 
 

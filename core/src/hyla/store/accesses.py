@@ -19,7 +19,7 @@ from hyla.errors import StoreError
 from hyla.store import chain
 from hyla.store.database import Database, now
 from hyla.store.held import SOME, ask_all
-from hyla.store.tables import accesses, items
+from hyla.store.tables import accesses, deleted, items
 
 IDLE = 600.0  # seconds without a look that end a visit
 AGAIN = 60.0  # seconds in which another look at the same item by the same person tells nothing new
@@ -150,7 +150,8 @@ def listed(database: Database, who: str | None = None, what: str | None = None, 
         if who is not None:
             found = found.where(accesses.c.who == who)
         if what is not None:
-            group = connection.scalar(select(items.c.grp).where(items.c.id == what)) or what
+            clips = select(items.c.grp).where(items.c.id == what).union(select(deleted.c.grp).where(deleted.c.item_id == what))
+            group = connection.scalar(clips) or what
             found = found.where((accesses.c.grp == group) | (accesses.c.item_id == what))
         if limit:
             rows = connection.execute(found.order_by(accesses.c.id.desc()).limit(limit)).all()[::-1]

@@ -21,7 +21,8 @@ _STORED = (
     .join_from(items, annotated, annotated.c.id == items.c.machine)
     .where(OWN)
 )
-_REFUSED = select(quarantine, runs.c.started).join_from(quarantine, runs)
+# A stream stands in quarantine once it failed: it was taken at no time and shows nothing, and failing again must be told again.
+_REFUSED = select(quarantine, runs.c.started).join_from(quarantine, runs).where(quarantine.c.kind != "stream")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Dated:
         group: the clip it is of, or empty.
         ordinal: its place in the scan.
         uri: of the file it is in.
+        labelled: when, in seconds since 1970.
         taken: when, in seconds since 1970: `utc` of its meta, but not later than it was labelled; else that.
         hours: for which it may be kept: `retention_hours` of its meta; None if that says nothing.
         seconds: its place in the clip.
@@ -45,6 +47,7 @@ class Dated:
     group: str
     ordinal: int
     uri: str
+    labelled: float
     taken: float
     hours: float | None
     seconds: float
@@ -74,8 +77,8 @@ def _dated(row: Any, item_id: str, created: str, decided: int | None, waits: boo
     meta = json.loads(row.meta)
     known = datetime.fromisoformat(created).timestamp()
     taken, hours, seconds = (_number(meta.get(name)) for name in ("utc", "retention_hours", "seconds"))
-    taken = known if taken is None else min(taken, known)
-    return Dated(item_id, row.grp, row.ordinal, row.uri, taken, hours, seconds or 0.0, decided, waits, stored)
+    taken = known if taken is None or taken < 0 else min(taken, known)  # no camera saw anything before 1970
+    return Dated(item_id, row.grp, row.ordinal, row.uri, known, taken, hours, seconds or 0.0, decided, waits, stored)
 
 
 def _number(value: Any) -> float | None:

@@ -6,11 +6,11 @@ from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from hyla.store import accesses, dated, retention
+from hyla.store import accesses, dated, retention, retention_log
 from hyla.store.accesses import Access, Accesses
 from hyla.store.database import Database
 from hyla.store.dated import Dated
-from hyla.store.retention import Event
+from hyla.store.retention_log import Event
 
 
 class Keeping(ABC):
@@ -54,15 +54,15 @@ class Keeping(ABC):
 
     def held(self) -> dict[str, str]:
         """Return clip or item -> why it is held."""
-        return retention.held(self._db)
+        return retention_log.held(self._db)
 
     def retention(self) -> list[Event]:
         """Return what was held, released and deleted, first to last."""
-        return retention.events(self._db)
+        return retention_log.events(self._db)
 
     def last_event(self) -> int:
         """Return the number of the last of these events, 0 before the first; quick enough to ask often."""
-        return retention.last(self._db)
+        return retention_log.last(self._db)
 
     def dated(self) -> Iterator[Dated]:
         """Return of every item when it was taken and how long it may be kept, clip by clip, read page by page."""
@@ -77,17 +77,21 @@ class Keeping(ABC):
         groups: Sequence[str] = (),
         files: Sequence[str] = (),
         kept: Sequence[str] = (),
+        marks: Mapping[str, Sequence[int]] | None = None,
     ) -> Event | None:
         """Delete items with all that was said of them, all or none, and write down that; see `hyla.store.retention.remove`."""
-        return retention.remove(self._db, decided, refused, who, why, groups, files, kept)
+        return retention.remove(self._db, decided, refused, who, why, groups, files, kept, marks or {})
 
-    def swept(self, event: int, who: str, gone: Sequence[str], left: Mapping[str, str]) -> None:
-        """Write down which files of a deletion are gone, and which are left, with the reason."""
-        retention.swept(self._db, event, who, gone, left)
+    def swept(self, event: int, who: str, gone: Sequence[str], left: Mapping[str, str], replaced: Sequence[str] = ()) -> None:
+        """Write down which files of a deletion are gone, which are left, with the reason, and which gave way to another file."""
+        retention_log.swept(self._db, event, who, gone, left, replaced)
 
-    def unswept(self) -> list[Event]:
-        """Return the deletions whose files were not dealt with yet."""
-        return retention.pending(self._db)
+    def unswept(self, kept: bool = False) -> list[Event]:
+        """Return the deletions with files that are still to be removed or, if `kept`, that stay until that is asked for.
+
+        The body of each names only these, as `files` or `kept`, and as `left` why they could not be removed the last time.
+        """
+        return retention_log.pending(self._db, "kept" if kept else "files")
 
     def forget(self) -> str:
         """Overwrite what deleted rows left behind in the file; return what stood in the way, or nothing."""

@@ -13,8 +13,9 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -23,11 +24,12 @@ from hyla.errors import StoreError
 from hyla.store import chain
 from hyla.store.asks import decision_of
 from hyla.store.counts import address
-from hyla.store.database import Database, now
+from hyla.store.database import Database
 from hyla.store.faults import explain
 from hyla.store.held import SOME, ask_all
 from hyla.store.lock import running
 from hyla.store.remembered import recall_in, remember
+from hyla.store.retention_log import Event, append, held_in, read
 from hyla.store.rows import canonical
 from hyla.store.tables import annotated, decisions, deleted, flags, items, labels, quarantine, retention
 
@@ -43,45 +45,6 @@ _DELETED = select(deleted.c.item_id).where(deleted.c.item_id.in_(SOME))
 _ROWS = ("item_id", "grp", "digest", "annotations", "notes")
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Say what happened to what is kept.
-
-    Args:
-        id: 1, 2, 3, ... over the project.
-        at: when, in UTC.
-        who: did it.
-        kind: hold, release, delete or footage.
-        body: of a hold and a release `what` and `why`; of a deletion `why`, `items`, `clips`, the `digest` of the rows of
-            `deleted`, the `files` that go with it and those that are `kept`; of footage the `event`, the files that are `gone`
-            and those that are `left`, with the reason.
-    """
-
-    id: int
-    at: str
-    who: str
-    kind: str
-    body: dict[str, Any]
-
-
-def events(database: Database) -> list[Event]:
-    """Return all that happened to what is kept, first to last."""
-    with database.read() as connection:
-        return _events(connection)
-
-
-def last(database: Database) -> int:
-    """Return the number of the last event, 0 before the first."""
-    with database.read() as connection:
-        return int(connection.scalar(select(func.max(retention.c.id))) or 0)
-
-
-def held(database: Database) -> dict[str, str]:
-    """Return clip or item -> why it is held, of those that are."""
-    with database.read() as connection:
-        return _held(connection)
-
-
 def hold(database: Database, what: str, who: str, why: str, keep: bool = True) -> Event:
     """Keep a clip or an item whatever its age or, unless `keep`, no longer.
 
@@ -91,13 +54,13 @@ def hold(database: Database, what: str, who: str, why: str, keep: bool = True) -
     if not why.strip():
         raise StoreError("a hold, and its release, must say why", "--why TEXT")
     with database.write(durable=True) as connection:
-        there = connection.execute(select(items.c.id).where((items.c.id == what) | (items.c.grp == what)).limit(1)).first()
-        if keep and there is None:
+        stored = select(items.c.id).where((items.c.id == what) | (items.c.grp == what))
+        refused = select(quarantine.c.item_id).where((quarantine.c.item_id == what) | (quarantine.c.grp == what))
+        if keep and connection.execute(stored.union_all(refused).limit(1)).first() is None:
             raise StoreError(f"the project has no clip or item {what!r}", "give the id of an item, or the name of a clip")
-        if not keep and what not in _held(connection):
-            raise StoreError(f"{what!r} is not held", choices=list(_held(connection)))
-        (number,) = _append(connection, database, who, "hold" if keep else "release", {"what": what, "why": why})
-        return _events(connection)[number - 1]
+        if not keep and what not in held_in(connection):
+            raise StoreError(f"{what!r} is not held", choices=list(held_in(connection)))
+        return append(connection, database, who, "hold" if keep else "release", {"what": what, "why": why})
 
 
 def remove(
@@ -109,6 +72,7 @@ def remove(
     groups: Sequence[str] = (),
     files: Sequence[str] = (),
     kept: Sequence[str] = (),
+    marks: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> Event | None:
     """Delete items, all or none, with all that was said of them; None, and nothing, if something about them changed.
 
@@ -116,43 +80,35 @@ def remove(
         database: of the project.
         decided: id of each item -> the decision that stood on it when it was looked at, so that what somebody answers meanwhile
             is not lost.
-        refused: items in quarantine that go with them.
+        refused: items in quarantine that go with them. With no items at all, it is files alone that go.
         who: deletes.
         why: to keep with it.
         groups: the clips they are of, which must not be held.
         files: that are to be removed afterwards; the event names them until `swept` says so.
         kept: files that nothing tells of any more and that stay, since nobody asked for more.
+        marks: file -> [bytes, nanoseconds since 1970 of its last change], of those that are there, so that another file which has
+            the name later is not taken for it.
     """
+    refused = list(refused)
     with database.write(durable=True) as connection:
         connection.exec_driver_sql("PRAGMA secure_delete=ON")
         about = ask_all(connection, _ITEMS, decided)
-        holds = _held(connection)
-        if holds.keys() & {*decided, *groups} or {row.id: row.decided for row in about} != dict(decided):
+        holds = held_in(connection)
+        if holds.keys() & {*decided, *refused, *groups} or {row.id: row.decided for row in about} != dict(decided):
             return None
         twins = [row.id for row in ask_all(connection, _TWINS, decided)]
         about += ask_all(connection, _ITEMS, [one for one in twins if one not in decided])
         rows = _rows(connection, about, ask_all(connection, _QUARANTINE, refused))
-        if not rows:
+        if not rows and (decided or refused or not files):
             return None
         clips = sorted({row["grp"] for row in rows} - {""})
-        body = {"why": why, "items": len(rows), "clips": clips, "digest": digest(rows), "files": list(files), "kept": list(kept)}
-        (number,) = _append(connection, database, who, "delete", body)
-        connection.execute(insert(deleted), [{**row, "event": number} for row in rows])
-        _erase(connection, [row["item_id"] for row in rows])
-        return _events(connection)[number - 1]
-
-
-def swept(database: Database, event: int, who: str, gone: Sequence[str], left: Mapping[str, str]) -> None:
-    """Write down which files of a deletion are gone, and which are left, with the reason."""
-    with database.write(durable=True) as connection:
-        _append(connection, database, who, "footage", {"event": event, "gone": list(gone), "left": dict(left)})
-
-
-def pending(database: Database) -> list[Event]:
-    """Return the deletions whose files were not dealt with yet: whoever was about to remove them was stopped."""
-    found = events(database)
-    done = {one.body["event"] for one in found if one.kind == "footage"}
-    return [one for one in found if one.kind == "delete" and one.body["files"] and one.id not in done]
+        body = {"why": why, "items": len(rows), "clips": clips, "digest": digest(rows)}
+        body |= {"files": list(files), "kept": list(kept), "marks": {name: list(mark) for name, mark in marks.items()}}
+        event = append(connection, database, who, "delete", body)
+        if rows:
+            connection.execute(insert(deleted), [{**row, "event": event.id} for row in rows])
+            _erase(connection, [row["item_id"] for row in rows])
+        return event
 
 
 def forget(database: Database) -> str:
@@ -199,7 +155,7 @@ def problems(connection: Connection, project: str) -> Iterator[str]:
     """Yield what does not hold of the account of deletions: that it is whole, that what it names is gone, and nothing else is."""
     for number in chain.broken(connection, retention, project):
         yield f"event {number} of what was held and deleted was changed, or one before it is missing"
-    told = {one.id: one.body for one in _events(connection) if one.kind == "delete"}
+    told = {one.id: one.body for one in read(connection, "delete")}
     for number, body in told.items():
         rows = connection.execute(select(deleted).where(deleted.c.event == number).order_by(deleted.c.item_id))
         listed = [dict(row._mapping) for row in rows]
@@ -257,23 +213,3 @@ def _erase(connection: Connection, ids: Sequence[str]) -> None:
     ):
         for start in range(0, len(ids), 500):
             connection.execute(statement, {"some": list(ids[start : start + 500])})
-
-
-def _append(connection: Connection, database: Database, who: str, kind: str, body: Mapping[str, Any]) -> list[int]:
-    row = {"at": now(), "who": who, "kind": kind, "body": canonical(dict(body))}
-    return chain.append(connection, retention, database.id, [row])
-
-
-def _events(connection: Connection) -> list[Event]:
-    rows = connection.execute(select(retention).order_by(retention.c.id))
-    return [Event(row.id, row.at, row.who, row.kind, json.loads(row.body)) for row in rows]
-
-
-def _held(connection: Connection) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for one in _events(connection):
-        if one.kind == "hold":
-            found[one.body["what"]] = one.body["why"]
-        elif one.kind == "release":
-            found.pop(one.body["what"], None)
-    return found

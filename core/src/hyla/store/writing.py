@@ -66,8 +66,10 @@ def finish_group(database: Database, group: str, found: Iterable[tuple[str, Flag
     for item_id, flag in found:
         by_item[item_id].append(flag)
     with database.write() as connection:
-        batch = Batch.open(connection)
+        batch, past = Batch.open(connection), gone(connection, by_item)
         for item_id, new in by_item.items():
+            if item_id in past:  # deleted since the rules looked at it
+                continue
             _raise(connection, batch, group, item_id, new)
         batch.insert(connection)
         if connection.execute(select(groups.c.grp).where(groups.c.grp == group)).first() is None:

@@ -36,7 +36,7 @@ class Embedded(Model):
         lane_class: class of the lines.
         threshold: least score of a proposal, from 0 to 0.5.
         lane_threshold: least score of a line, from 0 to 1; see `lanes.Lanes`.
-        tracking: bytetrack, botsort, ocsort or none; see `tracking.Tracker`.
+        tracking: trackers_bytetrack, which goes by overlap alone since no score here is over 0.5; or another of `hyla.tracking`.
         horizon: share of the picture's height at which a horizon is expected.
 
     Raises:
@@ -53,7 +53,7 @@ class Embedded(Model):
         lane_class: str = "lane",
         threshold: float = 0.2,
         lane_threshold: float = 0.3,
-        tracking: str = "bytetrack",
+        tracking: str = "trackers_bytetrack",
         horizon: float = 0.42,
     ) -> None:
         if not 0 <= threshold <= vehicles.BEST:

@@ -62,7 +62,8 @@ class Folders(Format):
     def export(self, records: Iterable[Record], schema: Schema, out: Path) -> dict[str, int]:
         """Write a picture for each label of a product, and return what is lost: all other labels, and most attributes.
 
-        A photo of one product is copied as it is, what lies in a box is cut out. What a rule or a person called wrong stays
+        A photo of one product is copied as it is, what lies in a box is cut out; where the project redacts, all are made of the
+        redacted picture. What a rule or a person called wrong stays
         behind.
 
         Raises:
@@ -141,7 +142,9 @@ class Folders(Format):
         return path.as_posix()
 
     def _original(self, item: Item) -> Path | None:
-        """Return the file that an item is, if it is one on this machine."""
+        """Return the file that an item is, if it is one on this machine, and the project hides nothing of it."""
+        if self.pictures is not None and self.pictures.redaction is not None:
+            return None
         root = beside.folder(self.pictures.source) if self.pictures is not None else None
         path = (root / item.uri).resolve() if root is not None and "://" not in item.uri else None
         good = path is not None and root is not None and path.is_relative_to(root) and path.is_file()

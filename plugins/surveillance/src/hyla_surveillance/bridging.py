@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from hyla.schema import Schema
 from hyla.types import Floats, Kind, Labels, Record
@@ -15,12 +16,20 @@ from hyla_surveillance.happenings import seconds_of
 GAP = 2.0  # seconds that a track may be lost and its boxes still be drawn in between
 
 
+def to_hide(class_id: Sequence[int], box: npt.ArrayLike) -> Labels:
+    """Return labels that hide boxes (n, 4) and say nothing else: their score is 0.
+
+    A redactor that trusts a sure face hides nothing else of whom it belongs to; these are guesses, and it must not trust them.
+    """
+    return Labels.of(class_id, box, score=np.zeros(len(class_id))) if len(class_id) else Labels.empty()
+
+
 def bridged(records: Sequence[Record], schema: Schema, gap: float = GAP) -> list[Labels]:
     """Return for each frame of a clip, in order, labels to hide besides its own.
 
     A track of a person, vehicle, face or plate that is lost for up to `gap` seconds is where a straight line leads from its last
     box to its next; faces and plates are also hidden where the frame before and the one after have them, since what finds them
-    flickers.
+    flickers. All have score 0, see `to_hide`.
 
     Args:
         records: with all labels there are.
@@ -48,4 +57,4 @@ def bridged(records: Sequence[Record], schema: Schema, gap: float = GAP) -> list
                 for between in range(i + 1, k):
                     share = (at[between] - at[i]) / (at[k] - at[i])
                     extra[between].append((class_id, box + share * (later - box)))
-    return [Labels.of([c for c, _ in some], [b for _, b in some]) if some else Labels.empty() for some in extra]
+    return [to_hide([c for c, _ in some], [b for _, b in some]) for some in extra]

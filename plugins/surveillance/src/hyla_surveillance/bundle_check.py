@@ -8,6 +8,7 @@ VERIFY.md beside it says in plain words what is checked, and what can't be.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import sys
@@ -17,10 +18,11 @@ from typing import Any
 
 SUMS = "SHA256SUMS"
 LINE = re.compile(r"([0-9a-f]{64})  ([^\r\n]+)")
-UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError)  # of a file that somebody changed
+UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)  # of a file that somebody changed
 NOT_PROVED = (
     "that the ledger is the project's own, and whole: compare the head above with what `hyla verify` prints there",
     "that the people are who their names say, and that the clock of the machine was right",
+    "that no later decision on these frames was left out, such as one that takes an answer back: ask the project",
     "that the recording was not changed before Hyla read it; the clip was redacted and encoded anew, on purpose",
     "that event.json says what the people saw: whoever holds the project can show the labels that the digests are of",
 )
@@ -90,6 +92,11 @@ def chain(folder: Path, problems: list[str], proved: list[str], wanted: str | No
                     problems.append(f"decision {one['seq']} was changed: its hash does not fit")
             before = one["hash"]
             seen = seen or before == wanted
+        told = {(one["item_id"], one["seq"]) for one in full}
+        for one in full:
+            under = one["before"]["decision"]
+            if under and (under >= one["seq"] or (one["item_id"], under) not in told):
+                problems.append(f"decision {one['seq']} rests on decision {under} on the same frame, which is not told in full")
         if last["decisions"] != len(links) or last["head"] != before:
             problems.append("the ledger does not end where it says")
         if not seen:
@@ -113,7 +120,7 @@ def event(path: Path, known: list[dict[str, Any]], problems: list[str], proved: 
             made = [d for d in known if d["who"] == who and d["at"] == at and d["item_id"] in items]
             if not made:
                 problems.append(f"{name}: the ledger has no answer of {who} at {at}")
-            elif not any(person(who) in d["after"].get("said", {}) for d in made):
+            elif not any(counts(who, d, known) for d in made):
                 problems.append(f"{name}: what {who} said at {at} confirms nothing")
         if len({person(who) for who, _ in said}) < one["needed"]:
             problems.append(f"{name} needs {one['needed']} people, and names {len(said)}")
@@ -124,6 +131,12 @@ def event(path: Path, known: list[dict[str, Any]], problems: list[str], proved: 
         return
     words = ", ".join(f"{who} ({at})" for who, at in said)
     proved.append(f"{name} was answered by {words}; frames: {len(items)}")
+
+
+def counts(who: str, made: dict[str, Any], known: list[dict[str, Any]]) -> bool:
+    """Tell whether what a person decided confirms something, by itself or since an adjudicator chose it."""
+    chosen = [d for d in known if d["action"] == "adjudicate" and d["before"]["decision"] == made["seq"]]
+    return any(person(who) in d["after"].get("said", {}) for d in [made, *chosen])
 
 
 def person(who: str) -> str:
@@ -150,4 +163,6 @@ def sha256(path: Path) -> str:
 if __name__ == "__main__":
     if len(sys.argv) not in (1, 3) or (len(sys.argv) == 3 and sys.argv[1] != "--head"):
         sys.exit("usage: python3 verify.py [--head HASH]")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a console may not know all letters of a name
     sys.exit(main(Path(__file__).resolve().parent, sys.argv[2] if len(sys.argv) == 3 else None))

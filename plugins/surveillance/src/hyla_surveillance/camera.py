@@ -100,7 +100,7 @@ class Camera:
         size: (height, width) that the points are given in; None for that of the pictures.
         zones, lines: in the order of the file.
         homography: (3, 3) from pixels to the ground in metres; None if the camera was not measured.
-        timezone: of schedules.
+        timezone: of schedules and of day and night; empty where nobody said, which counts as UTC.
         start: when its recordings begin; None if not known.
         clock_offset: seconds to add to the times that its recordings carry.
         legal_basis: on which it records; empty if nobody said.
@@ -115,7 +115,7 @@ class Camera:
     zones: tuple[Zone, ...] = ()
     lines: tuple[Line, ...] = ()
     homography: Floats | None = None
-    timezone: str = "UTC"
+    timezone: str = ""
     start: datetime | None = None
     clock_offset: float = 0.0
     legal_basis: str = ""
@@ -127,7 +127,9 @@ class Camera:
     def of_size(self, size: Sequence[int]) -> Camera:
         """Return the camera with its points for pictures of `size` (height, width), which a stream may change at any time."""
         height, width = int(size[0]), int(size[1])
-        if self.size is None or self.size == (height, width):
+        if self.size is None:  # its points are those of the first picture that is asked for
+            return replace(self, size=(height, width))
+        if self.size == (height, width):
             return self
         scale = np.array([width / self.size[1], height / self.size[0]])
         shrunk = None if self.homography is None else self.homography @ np.diag([1 / scale[0], 1 / scale[1], 1.0])
@@ -164,7 +166,10 @@ class Camera:
         """
         if not schedule or utc is None:
             return True
-        local = datetime.fromtimestamp(utc, UTC).astimezone(self._zone)
+        try:
+            local = datetime.fromtimestamp(utc, UTC).astimezone(self.zone)
+        except (OverflowError, ValueError, OSError):  # no moment of any calendar: nobody knows the time
+            return True
         return any(span.holds(local) for span in schedule)
 
     def outside(self, size: Sequence[int]) -> tuple[str, ...]:
@@ -179,8 +184,9 @@ class Camera:
         return tuple(zone for zone in self.zones if zone.purpose == purpose)
 
     @cached_property
-    def _zone(self) -> ZoneInfo:
-        return ZoneInfo(self.timezone)
+    def zone(self) -> ZoneInfo:
+        """Return the time zone of its clock on the wall; UTC where nobody said."""
+        return ZoneInfo(self.timezone or "UTC")
 
 
 class Cameras:
@@ -205,6 +211,11 @@ class Cameras:
         """Tell whether there is a YAML for the camera."""
         return name in self._known
 
+    def named(self, uri: str) -> str | None:
+        """Return the name of the camera whose `files` fit a path relative to the source; None if there is none."""
+        fits = (name for name in self.names if any(fnmatchcase(uri, pattern) for pattern in self._known[name].files))
+        return next(fits, None)
+
     def of_file(self, uri: str) -> str:
         """Return the name of the camera that a recording is of.
 
@@ -214,9 +225,8 @@ class Cameras:
         Args:
             uri: path of a clip or of a folder of pictures, relative to the source, with /.
         """
-        for name in self.names:
-            if any(fnmatchcase(uri, pattern) for pattern in self._known[name].files):
-                return name
+        if (named := self.named(uri)) is not None:
+            return named
         path = PurePosixPath(uri)
         stem = path.stem if path.suffix else path.name
         words = [stem, *(part.name for part in path.parents if part.name)]

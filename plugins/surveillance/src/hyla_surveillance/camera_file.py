@@ -123,9 +123,9 @@ def camera_of(values: Any, where: str, name: str = "") -> Camera:
         size = tuple(int(v) for v in _array(size, (2,), f"{where}: size"))
         if min(size) < 1:
             raise ConfigError(f"{where}: size is {list(size)}", "give [height, width] in pixels")
-    zone = str(values.get("timezone") or "UTC")
+    zone = str(values.get("timezone") or "")
     try:
-        ZoneInfo(zone)
+        ZoneInfo(zone or "UTC")
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ConfigError(f"{where}: unknown timezone {zone!r}", "name one of the IANA database: Europe/Berlin") from error
     declared = values.get("declared") or {}
@@ -163,8 +163,8 @@ def _zone(name: Any, values: Any, where: str, size: tuple[int, ...] | None) -> Z
         raise ConfigError(f"{where} needs a direction", "direction: [0, 1]")
     seconds = values.get("seconds")
     seconds = None if seconds is None else _number(seconds, f"{where}.seconds")
-    if seconds is not None and seconds < 0:
-        raise ConfigError(f"{where}.seconds is {seconds}", "give 0 or more")
+    if seconds is not None and (seconds < 0 or (seconds == 0 and purpose == "dwell")):
+        raise ConfigError(f"{where}.seconds is {seconds}", "give more than 0" if purpose == "dwell" else "give 0 or more")
     return Zone(str(name), purpose, polygon, _schedule(values.get("schedule"), where), direction, seconds)
 
 
@@ -210,9 +210,12 @@ def _clock(given: Any, where: str) -> time:
     if isinstance(given, int) and not isinstance(given, bool):  # YAML 1.1 reads 22:00 without quotes as 22 * 60
         given = f"{given // 60:02d}:{given % 60:02d}"
     try:
-        return time(0, 0) if str(given) == "24:00" else time.fromisoformat(str(given))
+        clock = time(0, 0) if str(given) == "24:00" else time.fromisoformat(str(given))
     except ValueError as error:
         raise ConfigError(f"{where}: {given!r} is no time of day", 'write "22:00"') from error
+    if clock.tzinfo is not None:
+        raise ConfigError(f"{where}: {given!r} has a time zone of its own", 'write "22:00", and the timezone of the camera')
+    return clock
 
 
 def _ground(given: Any, where: str) -> Floats:
@@ -227,7 +230,8 @@ def _ground(given: Any, where: str) -> Floats:
         matrix = homography_of(image, metres)
     if not np.isfinite(matrix).all() or np.linalg.matrix_rank(matrix, tol=1e-12) < 3:
         raise ConfigError(f"{where}: these points span no plane", "take four points of which no three lie on a line")
-    return matrix
+    # Further down in the picture is nearer, for a camera that is upright; other tools scale the matrix as they like.
+    return -matrix if (matrix[2, 1] or matrix[2, 2]) < 0 else matrix
 
 
 def _moment(given: Any, where: str) -> datetime | None:

@@ -16,11 +16,10 @@ import numpy.typing as npt
 from av.video.reformatter import ColorRange, Colorspace
 
 from hyla.errors import BadItem
-from hyla.frame import VideoFrame
 from hyla.hooks import Model
 from hyla.review.pixels import flat
-from hyla.types import Floats, Image, Labels
-from hyla_surveillance.redact import Mosaic, found_in
+from hyla.types import Floats
+from hyla_surveillance.redact import found_in
 
 Pixels = npt.NDArray[np.uint8]
 TICK = Fraction(1, 60_000)  # seconds: exact for 24, 25, 30, 50, 60 and 29.97 Hz and for milliseconds; MPEG-4 takes no finer one
@@ -38,7 +37,7 @@ class Proof:
 
     Args:
         frames: of the clip.
-        added: how many boxes were hidden besides what labels said, since a face was found there in what had been written.
+        added: how many boxes were hidden besides, since a face was found there in what had been written.
         remaining: faces that are still found in the file; it must not be given away unless this is 0. None if nobody looked.
         codec: it is written with.
     """
@@ -93,21 +92,19 @@ def write_clip(
 
 def write_redacted(
     path: Path,
-    frames: Callable[[], Iterable[tuple[Image, Labels]]],
-    mosaic: Mosaic,
+    pictures: Callable[[Mapping[int, Floats]], Iterable[tuple[float, npt.NDArray[Any]]]],
     faces: Model | None = None,
     quality: int = 23,
     rounds: int = ROUNDS,
 ) -> Proof:
-    """Write a redacted clip, decode it again and look for faces in it; hide those too and write again, until none is found.
+    """Write a redacted clip, decode it again and look for faces in it; have those hidden too, until none is found.
 
     What is found is hidden in the frame before and the one after as well.
 
     Args:
         path: of the clip.
-        frames: gives the pictures with their labels, in order, each time it is called; their times are those of their frames, or
-            of `item.meta["seconds"]`.
-        mosaic: that hides.
+        pictures: gives what `write_clip` takes, redacted, each time it is called; with boxes (n, 4) to hide besides, by number of
+            the picture from 0 and in its own pixels. The same pictures each time.
         faces: that looks at the file; None if nothing can, and then nothing is proved.
         quality: see `write_clip`.
         rounds: how often the clip is written, at most.
@@ -115,21 +112,22 @@ def write_redacted(
     Raises:
         BadItem: if there are no pictures.
     """
-    codec, extra = available(), dict[int, Floats]()
+    codec, extra, found, shape = available(), dict[int, Floats](), dict[int, Floats](), (0, 0, 3)
     for _ in range(max(rounds, 1)):
-        sizes: list[tuple[int, int]] = []
-        count = write_clip(path, _redacted(frames(), mosaic, extra, sizes), quality, codec)
+        sizes: list[tuple[int, ...]] = []
+        count = write_clip(path, _sized(pictures(extra), sizes), quality, codec)
         if faces is None:
             return Proof(count, 0, None, codec)
         found = {}
         for i, (_, pixels) in enumerate(read_clip(path)):
             if len(box := found_in(pixels, faces)):
-                found[i] = box / _scale(sizes[i], pixels.shape[:2])
+                found[i], shape = box, pixels.shape
         if not found:
             break
         for i, box in found.items():
             for near in range(max(i - 1, 0), min(i + 2, count)):
-                extra[near] = np.concatenate([extra.get(near, np.zeros((0, 4))), box])
+                own = box / _scale(sizes[near], shape[:2])
+                extra[near] = np.concatenate([extra.get(near, np.zeros((0, 4))), own])
     return Proof(count, sum(map(len, extra.values())), sum(map(len, found.values())), codec)
 
 
@@ -146,14 +144,13 @@ def available() -> str:
     return next(name for name in CODECS if name in names)
 
 
-def _redacted(
-    frames: Iterable[tuple[Image, Labels]], mosaic: Mosaic, extra: Mapping[int, Floats], sizes: list[tuple[int, int]]
+def _sized(
+    pictures: Iterable[tuple[float, npt.NDArray[Any]]], sizes: list[tuple[int, ...]]
 ) -> Iterator[tuple[float, npt.NDArray[Any]]]:
-    for i, (image, labels) in enumerate(frames):
-        sizes.append((image.size[0], image.size[1]))
-        shown = mosaic.hide(image, labels, extra.get(i))
-        at = image.frame.seconds if isinstance(image.frame, VideoFrame) else image.item.meta.get("seconds", math.nan)
-        yield float(at), np.asarray(shown.pixels)
+    """Yield the pictures, and note the size (height, width) of each."""
+    for seconds, pixels in pictures:
+        sizes.append(pixels.shape[:2])
+        yield seconds, pixels
 
 
 def _stream(out: Any, codec: str, size: tuple[int, int], quality: int) -> Any:
@@ -187,7 +184,7 @@ def _even(length: int) -> int:
     return length + length % 2
 
 
-def _scale(own: tuple[int, int], shown: tuple[int, ...]) -> float:
+def _scale(own: tuple[int, ...], shown: tuple[int, ...]) -> float:
     """Return by how much a picture of a size (height, width) was scaled to be fitted into a clip of size `shown`."""
     if (_even(own[0]), _even(own[1])) == tuple(shown):
         return 1.0

@@ -67,7 +67,7 @@ class EventsTable(Format):
             lines = stack.enter_context(writing(out / f"{self.file}.jsonl"))
             table = stack.enter_context(writing(out / f"{self.file}.csv"))
             table.write(_csv(COLUMNS))
-            for found in happenings(_counted(records, schema, loss), schema):
+            for found in happenings(counted(records, schema, loss), schema):
                 kept, others = confirm(found, schema, self.project)
                 loss.count("unconfirmed event", others)
                 for one in kept:
@@ -115,7 +115,7 @@ def row(one: Happening) -> list[Any]:
     return [*(values[name] for name in PLAIN), *measured, *said]
 
 
-def _counted(records: Iterable[Record], schema: Schema, loss: Loss) -> Iterable[Record]:
+def counted(records: Iterable[Record], schema: Schema, loss: Loss) -> Iterable[Record]:
     """Yield the records, and count what they hold beside events."""
     for one in records:
         events = rows_of(one.labels, schema)

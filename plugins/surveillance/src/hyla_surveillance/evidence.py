@@ -1,6 +1,6 @@
 """Write what proves confirmed events: redacted clips, what is known of them, and the decisions, to be verified without Hyla.
 
-<event>/clip.mp4      from some seconds before to some after, redacted, encoded anew
+<event>/clip.mp4      from some seconds before to some after, redacted, encoded anew; its time 0 is clip_start_s of event.json
 <event>/stills/       its first, middle and last frame, redacted
 <event>/event.json    what, when (UTC), where, who took part, what was measured, who confirmed it
 <event>/tracks.csv    boxes of the participants, in pixels of the recording; of nobody else
@@ -13,14 +13,17 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
+import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hyla import plugins
 from hyla.errors import BadItem, ConfigError, FormatError
@@ -28,9 +31,9 @@ from hyla.formats import Loss
 from hyla.hooks import Format, Model, hookimpl
 from hyla.schema import Schema
 from hyla.store import Project
-from hyla.types import Image, Labels, Record
-from hyla_surveillance.bridging import bridged
-from hyla_surveillance.events_table import line
+from hyla.types import Floats, Image, Item, Kind, Labels, Record
+from hyla_surveillance.bridging import bridged, to_hide
+from hyla_surveillance.events_table import counted, line
 from hyla_surveillance.happenings import CONFIRMED, Happening, confirm, happenings, iso, seconds_of, utc_at
 from hyla_surveillance.ledger_extract import write_extract
 
@@ -39,8 +42,9 @@ if TYPE_CHECKING:
 
 SUMS, RUN = "SHA256SUMS", "run"
 TRACKS = ("frame", "item", "seconds", "utc", "track", "class", "x0", "y0", "x1", "y1")
-ROUNDS = 4  # how often a clip is written at most, until no face is found in it
 STILLS = ("first", "middle", "last")
+UNSAFE = "unsafe clip"  # as an export counts it
+log = logging.getLogger("hyla.evidence")
 
 
 class Evidence(Format):
@@ -51,7 +55,7 @@ class Evidence(Format):
         quality: of the clip: constant rate factor of H.264, 0 to 51, where less is better.
         faces: finds faces in the clip that was written, which are hidden too, until none is found: `run` for what found them in
             the run, if anything did; else the weights of YuNet, by path; None for nothing. event.json says whether something
-            looked.
+            looked. An event in whose clip faces are still found after a few rounds is left out, and counted.
         pictures: of the project.
 
     Raises:
@@ -112,20 +116,25 @@ class Evidence(Format):
                 bundle.rename(out)
         except OSError as error:
             raise FormatError(f"can't write {out}: {error.strerror or error}", "choose a folder that has room") from error
-        return dict(loss)
+        return dict(+loss)  # without what came to nothing
 
     def _write(self, records: Iterable[Record], schema: Schema, project: Project | None, bundle: Path, loss: Loss) -> None:
         items: set[str] = set()
-        for found in happenings(records, schema):
+        boxes: dict[tuple[str, int], Kind] = {}
+        for found in happenings(counted(records, schema, loss), schema):
             kept, others = confirm(found, schema, project)
             confirmed = [one for one in kept if one.state == CONFIRMED]
             loss.count("unconfirmed event", others + len(kept) - len(confirmed))
             if confirmed and project is not None and self.pictures is not None:
-                clip = _Clip(self.pictures, project, schema, confirmed[0].group)
+                clip = _Clip(self.pictures, project, schema, confirmed[0].first)
                 for one in confirmed:
-                    items.update(one.items)
-                    self._event(one, clip, schema, bundle / one.id, loss)
-                self.pictures.close(confirmed[0].group)
+                    if self._event(one, clip, schema, bundle / one.id, loss, boxes):
+                        items.update(one.items)
+                self.pictures.close(clip.item.group)
+        for kind in boxes.values():  # tracks.csv has the bounds of these
+            word = kind.word.replace("_", " ")
+            loss[word] -= 1
+            loss.count(f"{word} as box", kind != Kind.BOX)
         with (bundle / "ledger.jsonl").open("wb") as file:
             write_extract(project, items, file)
         own = resources.files("hyla_surveillance")
@@ -135,19 +144,34 @@ class Evidence(Format):
         sums = "".join(f"{sha256((bundle / name).read_bytes()).hexdigest()}  {name}\n" for name in names)
         (bundle / SUMS).write_text(sums, encoding="utf-8", newline="\n")
 
-    def _event(self, one: Happening, clip: _Clip, schema: Schema, folder: Path, loss: Loss) -> None:
+    def _event(
+        self, one: Happening, clip: _Clip, schema: Schema, folder: Path, loss: Loss, boxes: dict[tuple[str, int], Kind]
+    ) -> bool:
+        """Write an event; return whether it may be given away, and leave nothing of it if not."""
+        from hyla_surveillance.clips import write_redacted
+
         folder.mkdir()
         frames = clip.between(one.event.start - self.before, one.event.end + self.after)
         shown = _Shown(clip, frames, schema, (one.items[0], one.items[len(one.items) // 2], one.items[-1]))
-        faces = self._clip(folder / "clip.mp4", shown)
-        loss.count("frame that can't be shown", len(shown.broken))
+        faces, safe = None, True
+        try:
+            faces = write_redacted(folder / "clip.mp4", shown.pictures, self.faces, self.quality).remaining
+            safe = not faces
+        except BadItem:  # none of its frames can be shown, and event.json says which; or one can't any more
+            safe = not shown.given
+        if not safe:
+            shutil.rmtree(folder)
+            loss.count(UNSAFE)
+            log.warning("%s is left out: faces are still found in its clip; hide more: redact.people=body", one.id)
+            return False
+        loss.count("unreadable frame", len(shown.broken))
         shown.write_stills(folder / "stills")
         about = line(one) | {
             "needed": int(schema.confirmations[schema.class_id(one.event.name)]),
             "items": one.items,
-            "clip_start_s": seconds_of(frames[0]) if frames else None,
-            "clip_end_s": seconds_of(frames[-1]) if frames else None,
-            "clip_frames": len(frames) - len(shown.broken),
+            "clip_start_s": seconds_of(frames[shown.given[0]]) if shown.given else None,
+            "clip_end_s": seconds_of(frames[shown.given[-1]]) if shown.given else None,
+            "clip_frames": len(shown.given),
             "frames_not_shown": sorted(shown.broken),
             "redacted": True,
             "faces_found_in_clip": faces,
@@ -156,41 +180,21 @@ class Evidence(Format):
         (folder / "event.json").write_text(
             json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
         )
-        _tracks(folder / "tracks.csv", frames, one, schema)
-
-    def _clip(self, path: Path, shown: _Shown) -> int | None:
-        """Write the clip; return how many faces are found in it, which is 0, or None if nobody looked."""
-        from hyla_surveillance.clips import read_clip, write_clip
-        from hyla_surveillance.redact import found_in
-
-        for _ in range(ROUNDS):
-            pictures = ((seconds_of(record), np.asarray(image.pixels)) for record, image in shown)
-            try:
-                write_clip(path, pictures, self.quality)
-            except BadItem:  # none of its frames can be shown: event.json says which
-                return None
-            if self.faces is None:
-                return None
-            again = [(i, found_in(pixels, self.faces)) for i, (_, pixels) in enumerate(read_clip(path))]
-            left = [(i, box) for i, box in again if len(box)]
-            if not left:
-                return 0
-            shown.hide(left)
-        path.unlink()
-        raise FormatError(
-            f"faces are still found in {path.parent.name}/clip.mp4 after {ROUNDS} rounds", "hide more: redact.people=body"
-        )
+        boxes.update(_tracks(folder / "tracks.csv", frames, one, schema))
+        return True
 
 
 class _Clip:
-    """Hold what the project knows of one clip, frame by frame."""
+    """Hold what the project knows of the clip of an item, frame by frame; of a picture that stands alone, of it alone."""
 
-    def __init__(self, pictures: Pictures, project: Project, schema: Schema, group: str) -> None:
-        self.pictures, self.project, self.schema, self.group = pictures, project, schema, group
+    def __init__(self, pictures: Pictures, project: Project, schema: Schema, item: Item) -> None:
+        self.pictures, self.project, self.schema, self.item = pictures, project, schema, item
 
     def between(self, start: float, stop: float) -> list[Record]:
         """Return the frames shown from `start` to `stop`, in seconds of the clip, with the labels that hold."""
-        return [one for one in self.project.records(group=self.group) if start <= seconds_of(one) <= stop]
+        alone = None if self.item.group else self.project.record(self.item.id)
+        frames = self.project.records(group=self.item.group) if self.item.group else [alone] if alone else []
+        return [one for one in frames if start <= seconds_of(one) <= stop]
 
     def load(self, record: Record, also: Labels) -> Image:
         """Return a frame as it may be shown; raise BadItem if it can't be read, or redacted."""
@@ -201,36 +205,39 @@ class _Clip:
 
 
 class _Shown:
-    """Yield frames with their redacted pictures, as often as asked; what can't be shown is left out and noted."""
+    """Give frames redacted, as often as asked; what can't be shown is left out the first time, and noted."""
 
     def __init__(self, clip: _Clip, frames: Sequence[Record], schema: Schema, stills: Sequence[str]) -> None:
         self.stills = stills  # ids of the items, as STILLS names them
         self._kept: dict[str, Image] = {}
-        self.clip, self.frames, self.face = clip, frames, schema.class_id("face") if "face" in schema.ids else None
+        self.clip, self.frames, self.face = clip, frames, schema.ids.get("face")
         self.also = bridged(frames, schema)
         self.broken: set[str] = set()
-        self._given: list[int] = []
+        self.given: list[int] = []  # which of the frames can be shown
 
-    def __iter__(self) -> Iterator[tuple[Record, Image]]:
-        self._given = []
-        for i, record in enumerate(self.frames):
+    def pictures(self, extra: Mapping[int, Floats]) -> Iterator[tuple[float, npt.NDArray[Any]]]:
+        """Yield seconds from the first frame shown, and pixels, with boxes to hide besides: see `clips.write_redacted`.
+
+        Raises:
+            BadItem: for a frame that could be shown before.
+        """
+        again = bool(self.given)
+        for number, i in enumerate(self.given if again else range(len(self.frames))):
+            record, also = self.frames[i], self.also[i]
+            if number in extra and self.face is not None:
+                also = Labels.concat([also, to_hide([self.face] * len(extra[number]), extra[number])])
             try:
-                image = self.clip.load(record, self.also[i])
+                image = self.clip.load(record, also)
             except BadItem:
+                if again:
+                    raise
                 self.broken.add(record.item.id)
                 continue
-            self._given.append(i)
+            if not again:
+                self.given.append(i)
             if record.item.id in self.stills:
                 self._kept[record.item.id] = image
-            yield record, image
-
-    def hide(self, found: Iterable[tuple[int, Any]]) -> None:
-        """Hide faces that were found in pictures of the last round, by number, and in the frames beside them."""
-        for number, box in found:
-            for near in (number - 1, number, number + 1):
-                if 0 <= near < len(self._given) and self.face is not None:
-                    i = self._given[near]
-                    self.also[i] = Labels.concat([self.also[i], Labels.of([self.face] * len(box), box)])
+            yield seconds_of(record) - seconds_of(self.frames[self.given[0]]), np.asarray(image.pixels)
 
     def write_stills(self, folder: Path) -> None:
         """Write the pictures that are kept, as they were given last."""
@@ -245,7 +252,9 @@ class _Shown:
                 Pillow.fromarray(pixels).convert("RGB").save(folder / f"{name}.jpg", quality=90)
 
 
-def _tracks(path: Path, frames: Iterable[Record], one: Happening, schema: Schema) -> None:
+def _tracks(path: Path, frames: Iterable[Record], one: Happening, schema: Schema) -> dict[tuple[str, int], Kind]:
+    """Write the boxes of the participants; return which labels these are of, as (item, row) -> kind."""
+    written = {}
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(TRACKS)
@@ -255,3 +264,5 @@ def _tracks(path: Path, frames: Iterable[Record], one: Happening, schema: Schema
             for row in np.flatnonzero(told & np.isin(labels.track, one.event.participants)).tolist():
                 about = [record.item.index, record.item.id, seconds, iso(utc_at(record, seconds)), int(labels.track[row])]
                 table.writerow([*about, schema.names[int(labels.class_id[row])], *labels.box[row].tolist()])
+                written[(record.item.id, row)] = Kind(int(labels.kind[row]))
+    return written

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,8 @@ import numpy as np
 
 from hyla.frame import VideoFrame
 from hyla.schema import Schema
-from hyla.store.asks import person
-from hyla.store.confirming import PROGRAM
+from hyla.store.asks import Decision, person
+from hyla.store.confirming import PROGRAM, SAID, pairs
 from hyla.store.ranges import from_ranges
 from hyla.types import NO_TRACK, Item, Kind, Labels, Record
 from hyla_surveillance.events import Event, from_labels, joined
@@ -37,8 +37,8 @@ class Happening:
     """Hold one event of a clip, joined over its frames.
 
     Args:
-        event: with start and end in seconds of the clip.
-        group: the clip.
+        event: with start and end in seconds of the clip; it lasts at least from the first to the last frame that carries it.
+        group: the clip; of a picture that stands alone its id.
         first, last: the first and the last frame that carry it.
         camera, site: of the clip, where known.
         begin, end: UTC seconds since 1970, where the clip tells them.
@@ -85,8 +85,9 @@ class Gathered:
         seconds = seconds_of(one)
         loose: dict[str, Happening] = {}
         for event in from_labels(one.labels, self.schema):
-            start, end = (seconds if v != v else v for v in (event.start, event.end))
-            told = Event(**{**event.__dict__, "start": start, "end": max(start, end)})
+            # A person who adds frames may leave the times as they were: it happened in each frame that carries it.
+            start, end = float(np.fmin(event.start, seconds)), float(np.fmax(event.end, seconds))
+            told = replace(event, start=start, end=end)
             before = self._loose.get(told.name) if told.track == NO_TRACK else self._known.get((told.name, told.track))
             if before is None:
                 before = self._new(one, told)
@@ -108,7 +109,7 @@ class Gathered:
     def _new(self, one: Record, event: Event) -> Happening:
         context, meta = one.labels.context, one.item.meta
         camera = str(context.get("camera") or meta.get("camera") or "")
-        made = Happening(event, one.item.group, one.item, one.item, camera, str(context.get("site") or ""))
+        made = Happening(event, _clip_of(one), one.item, one.item, camera, str(context.get("site") or ""))
         made.begin, made.truth = utc_at(one, event.start), one.source.startswith("truth:")
         self._all.append(made)
         return made
@@ -116,7 +117,7 @@ class Gathered:
 
 def happenings(records: Iterable[Record], schema: Schema) -> Iterator[list[Happening]]:
     """Yield the events of each clip, clip by clip; a frame that stands alone is a clip of its own."""
-    for _, members in groupby(records, key=lambda one: one.item.group or one.item.id):
+    for _, members in groupby(records, key=_clip_of):
         gathered = Gathered(schema)
         for one in members:
             gathered.add(one)
@@ -147,7 +148,7 @@ def denied(project: Project, schema: Schema) -> Iterator[Happening]:
         for one in found:
             states = project.states(one.items)
             if all(state["decision"] and not rows_in(project, state, one, schema) for state in states.values()):
-                one.state, one.said = DENIED, _answered(project, one.items, None)
+                one.state, one.said = DENIED, _told(_denier(project, states[item], one, schema) for item in one.items)
                 yield one
 
 
@@ -194,17 +195,58 @@ def _confirmed(project: Project, one: Happening, schema: Schema, least: int) -> 
         if state is None or not rows or any(counts[item_id][row] < least for row in rows):
             return False
         names |= {name for name, said in state["said"].items() if from_ranges(said) & set(rows) and not name.startswith(PROGRAM)}
-    one.said = _answered(project, one.items, names)
+    one.said = _told(_answer(project, states[item], name, one, schema) for item in one.items for name in sorted(names))
     return True
 
 
-def _answered(project: Project, items: Iterable[str], names: set[str] | None) -> tuple[Said, ...]:
-    """Return who answered last on items, of those of `names`, or whoever the standing decisions are of, and when."""
+def _answer(project: Project, state: Mapping[str, Any], name: str, one: Happening, schema: Schema) -> Decision | None:
+    """Return what a person said, of what stands, that makes their word count for an event in a frame; None if it does not.
+
+    It counts from the decision on before which it did not, of the label as it is since; see `hyla.store.confirming`.
+    """
+    for made in _standing(project, state):
+        rows = _rows_said(made.after, name) & set(rows_in(project, made.after, one, schema))
+        if not rows:
+            return None
+        new, old = (project.labels_of(state["annotation"])[2] for state in (made.after, made.before))
+        twins = pairs(new, old, schema, exactly=made.action != "adjudicate")
+        if not {twins[row] for row in rows if row in twins} & _rows_said(made.before, name):
+            # Whom an adjudicator agrees with counts from then on: what they said is the opinion that was chosen.
+            return made if person(made.who) == name else project.decision(int(made.before["decision"]))
+    return None
+
+
+def _denier(project: Project, state: Mapping[str, Any], one: Happening, schema: Schema) -> Decision | None:
+    """Return the decision, of those that stand, that took an event out of a frame."""
+    for made in _standing(project, state):
+        if rows_in(project, made.before, one, schema) and not rows_in(project, made.after, one, schema):
+            return made
+    return None
+
+
+def _standing(project: Project, state: Mapping[str, Any]) -> Iterator[Decision]:
+    """Yield the decisions on an item that stand, last to first: none that was undone."""
+    while seq := int(state["decision"]):
+        made = project.decision(seq)
+        yield made
+        state = made.before
+
+
+def _rows_said(state: Mapping[str, Any], name: str) -> set[int]:
+    """Return for which rows of the labels that hold a person's word counts."""
+    return from_ranges(state.get(SAID, {}).get(name, ""))
+
+
+def _told(made: Iterable[Decision | None]) -> tuple[Said, ...]:
+    """Return who said so, and when: each person once, with the last time."""
     found: dict[str, Said] = {}
-    for item_id in items:
-        made = list(project.decisions(item_id))
-        for one in made if names is not None else made[-1:]:
-            name = (PROGRAM if one.mode == "simulated" else "") + person(one.who)
-            if one.action != "undo" and (names is None or name in names):
-                found[name] = max(found.get(name, Said(one.who, one.at)), Said(one.who, one.at), key=lambda said: said.at)
+    for one in made:
+        if one is not None:
+            name, said = (PROGRAM if one.mode == "simulated" else "") + person(one.who), Said(one.who, one.at)
+            found[name] = max(found.get(name, said), said, key=lambda said: said.at)
     return tuple(sorted(found.values(), key=lambda said: (said.at, said.who)))
+
+
+def _clip_of(one: Record) -> str:
+    """Return the clip of a frame; a picture that stands alone is one of its own."""
+    return one.item.group or one.item.id

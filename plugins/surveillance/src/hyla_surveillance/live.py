@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
@@ -145,8 +144,10 @@ class Live(Loader):
             if source.partition("://")[0].lower() not in SCHEMES:
                 return None
             plain = without_secrets(source)
-            known = [name for name in cameras.names if without_secrets(cameras.of(name).url) == plain]
-            return {self.camera or (known[0] if known else _name_of(plain)): source}
+            urls = {name: os.path.expandvars(cameras.of(name).url) for name in cameras.names}
+            known = [name for name, url in urls.items() if url == os.path.expandvars(source)]
+            known = known or [name for name, url in urls.items() if without_secrets(url) == plain]
+            return {self.camera or (known[0] if len(known) == 1 else _name_of(plain)): source}
         path = Path(source).expanduser()
         if path.is_file() and path.suffix.lower() in EXTENSIONS:
             if (named := listed(path)) is not None:
@@ -253,7 +254,7 @@ def address_of(name: str, url: str) -> str:
         raise ConfigError(
             f"camera {name!r}: its address needs {missing[0]}", f"set it in the environment: export {missing[0]}=..."
         )
-    if filled.partition("://")[0].lower() not in SCHEMES or not urlsplit(filled).netloc:
+    if filled.partition("://")[0].lower() not in SCHEMES or not _host(filled):
         raise ConfigError(
             f"camera {name!r}: {without_secrets(filled)!r} is no address of a stream", choices=[f"{s}://" for s in SCHEMES]
         )
@@ -272,9 +273,12 @@ def _settings(given: Mapping[str, Any]) -> Settings:
         raise ConfigError(f"loader.stream: {error}") from error
 
 
+def _host(url: str) -> str:
+    return re.split("[/?#]", url.partition("://")[2], maxsplit=1)[0]
+
+
 def _name_of(url: str) -> str:
-    parts = urlsplit(url)
-    return _safe(f"{parts.netloc}{parts.path}".strip("/"))
+    return _safe(re.split("[?#]", url.partition("://")[2], maxsplit=1)[0].strip("/"))
 
 
 def _safe(name: str) -> str:

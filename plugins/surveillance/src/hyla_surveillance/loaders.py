@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -121,7 +120,7 @@ class Recordings(Loader):
 
     def _clip(self, uri: str) -> Iterator[Item]:
         camera = self.cameras.of(self.cameras.of_file(uri))
-        named = moment_of(PurePosixPath(uri).name, ZoneInfo(camera.timezone))
+        named = moment_of(PurePosixPath(uri).name, camera.zone)
         for item in self.clips.frames(uri):
             created = item.meta.get("created")
             meta = {key: value for key, value in item.meta.items() if key != "created"}
@@ -130,8 +129,10 @@ class Recordings(Loader):
 
     def _pictures(self, folder: str, names: list[str]) -> Iterator[Item]:
         info = read_info(self.root / folder)
-        camera = self._camera(folder, info)
-        zone = ZoneInfo(camera.timezone)
+        first = f"{folder}/{names[0]}" if folder else names[0]
+        named = self.cameras.named(first)
+        camera = self._camera(folder, info) if named is None else self.cameras.of(named)
+        zone = camera.zone
         rate = (info and info.rate) or self.sequence_fps
         shots = sequence(names, rate, zone, 1 if info else None)
         prefix = f"{folder}/" if folder else ""

@@ -9,6 +9,9 @@ A file has one candidate a row, as CSV with a header or as JSON lines:
 the whole picture; `list`, if there, must be the list that the settings name. Each becomes a label of class `candidate_match`,
 which counts for nothing until two different people said so (`Class.confirmations`).
 
+Rows that fit nothing label nothing, and the log says how many there are and which is the first: names that a source on this
+machine lacks before any work, and times at which a clip has no frame when the clip is over.
+
 Whoever may lawfully compare faces can write a model of their own in place of the file: docs/surveillance.md says what it must do.
 """
 
@@ -17,10 +20,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -38,12 +43,18 @@ BOX = ("x0", "y0", "x1", "y1")
 COLUMNS = ("item", "clip", "seconds", *BOX, "list", "entry", "similarity")
 MAX_FILE = 256 << 20  # bytes
 WORD = 300  # characters of an entry
+ID = re.compile(r"[\w-]+-[0-9a-f]{12}")  # of an item, as `hyla.types.item_id` makes it: no path
+log = logging.getLogger("hyla.matches")
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Hold one row: `seconds` is NaN for a picture named by itself, `box` x0, y0, x1, y1 in pixels, or None for all of it."""
+    """Hold one row: `seconds` is NaN for a picture named by itself, `box` x0, y0, x1, y1 in pixels, or None for all of it.
 
+    `where` is its row or line in the file.
+    """
+
+    where: str = field(compare=False)
     entry: str
     similarity: float
     seconds: float
@@ -94,9 +105,15 @@ class Matches(Model):
         text, self.digest = _text(_find(str(file), source))
         self._items: dict[str, list[Candidate]] = defaultdict(list)
         self._clips: dict[str, list[Candidate]] = defaultdict(list)
+        self._fitted: set[Candidate] = set()
         for where, row in _rows(text, Path(str(file)).suffix):
             place, one = _candidate(row, self.list_name, f"{Path(str(file)).name}, {where}")
             (self._items if math.isnan(one.seconds) else self._clips)[place].append(one)
+        gone = [place for place in (*self._items, *self._clips) if _lacks(source, place)]
+        _say(
+            [one for place in gone for one in (*self._items.get(place, ()), *self._clips.get(place, ()))],
+            "the source has no such picture",
+        )
 
     @hookimpl
     def predict(self, images: Sequence[Image]) -> list[Labels]:
@@ -111,6 +128,13 @@ class Matches(Model):
     def provenance(self) -> dict[str, str]:
         """Return the name, the sha256 of the file, the list and the legal basis."""
         return {"name": "matches", "digest": self.digest, "list": self.list_name, "legal_basis": self.legal_basis}
+
+    @hookimpl
+    def forget(self, group: str) -> None:
+        """Say which candidates of a clip lie at no time at which it has a frame."""
+        given = self._clips.get(group, [])
+        _say([one for one in given if one not in self._fitted], f"{group} had no frame at that time in this run")
+        self._fitted.difference_update(given)
 
     def _labels(self, image: Image) -> Labels:
         found = list(dict.fromkeys(self._of(image)))
@@ -145,10 +169,24 @@ class Matches(Model):
             for clip in dict.fromkeys((item.uri, item.group)):
                 for one in self._clips.get(clip, ()):
                     if -self.tolerance <= one.seconds - image.frame.seconds < self.tolerance:
+                        self._fitted.add(one)
                         yield one
         else:
             for name in dict.fromkeys((item.id, item.uri)):
                 yield from self._items.get(name, ())
+
+
+def _lacks(source: str, place: str) -> bool:
+    """Tell whether a source on this machine has no file or folder of that name; ids of items and addresses can't be known."""
+    root = Path(source)
+    if not source or "://" in source or "://" in place or not root.exists() or ID.fullmatch(place):
+        return False
+    return not any((folder / place).exists() for folder in (root, root.parent))
+
+
+def _say(rows: Sequence[Candidate], why: str) -> None:
+    if rows:
+        log.warning("%d candidate matches label nothing: %s; the first is %s", len(rows), why, rows[0].where)
 
 
 def _find(file: str, source: str) -> Path:
@@ -213,7 +251,7 @@ def _candidate(row: Mapping[str, Any], list_name: str, where: str) -> tuple[str,
         if x0 >= x1 or y0 >= y1:
             raise ConfigError(f"{where}: the box {list(box)} is no area", "give x0 < x1 and y0 < y1, in pixels")
     seconds = _number(given["seconds"], f"{where}: seconds") if "seconds" in given else math.nan
-    return place, Candidate(entry, similarity, seconds, box)
+    return place, Candidate(where, entry, similarity, seconds, box)
 
 
 def _number(value: Any, where: str) -> float:

@@ -9,6 +9,7 @@ from hyla_surveillance.limits import Limits
 from hyla_surveillance.moment import TINY, Found, Moment, ratio
 from hyla_surveillance.trails import OBJECT, PERSON, Ring, Trails
 
+MEMORY = 31.0  # seconds for which it is known where people were
 PAST, SPACING = 64, 0.5  # rows of the ring that tells where people were, and seconds of each: 32 s
 GRACE = 1.0  # seconds that a thing may be elsewhere, or its owner far away, by a bad box
 BACK = 0.8  # share of the distance within which an owner who was away is back
@@ -74,10 +75,10 @@ class Abandoned:
         self._since.values[begun] = since
         self._near.values[begun] = since
         for slot, at, where, unit in zip(begun.tolist(), since.tolist(), place[new], scale[new].tolist(), strict=True):
-            self._own(slot, at, where, unit)
+            self._own(slot, max(at, now - MEMORY), where, unit)
 
     def _own(self, slot: int, when: float, where: Floats, unit: float) -> None:
-        """Find who was nearest to a thing when it was put down."""
+        """Find who was nearest to a thing when it was put down, or as long ago as is remembered."""
         trails = self._trails
         people = np.flatnonzero((trails.serial >= 0) & (trails.family == PERSON))
         then = self._past.at(when + 1e-9, people)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,6 @@ HEAD = 0.6  # least height of a head's part of a box, in widths of the box: of w
 UPPER = (0.15, 0.35)  # of the height, or of the width, of a person's box from above: where the middle of the face is
 SURE = 0.7  # score from which a label of a face or plate is trusted so far that nothing else is hidden of its owner
 SHARE = 0.06  # a face lower than this share of a person's box is that of somebody farther away
-ROUNDS = 4
 
 
 class Mosaic(Redactor):
@@ -88,17 +87,12 @@ class Mosaic(Redactor):
         self._cameras = open_cameras(cameras, source)
 
     @hookimpl
-    def redact(self, image: Image, labels: Labels) -> Image | None:
+    def redact(self, image: Image, labels: Labels) -> Image:
         """Return a copy of `image` with what must not be seen hidden; `image` itself if there is nothing, or it is a volume."""
-        return self.hide(image, labels)
-
-    def hide(self, image: Image, labels: Labels, extra: Floats | None = None) -> Image:
-        """Return what `redact` does, with boxes `extra` (k, 4), in pixels, of one colour each, grown as others are."""
         if image.volume:
             return image
         boxes = self.regions(image.pixels, labels)
         regions = [(box, 1 if twice else self.cells) for box, twice in zip(boxes, covered(boxes), strict=True)]
-        regions += [(box, 1) for box in (grown(extra, self.grow) if extra is not None else ())]
         camera = self._cameras.of(str(image.item.meta.get("camera", ""))).of_size(image.size)
         zones = [zone.polygon for zone in camera.purposes("hidden")]
         cover = Cover([one for box, cells in regions if (one := patch_of(image.pixels, box, cells, self.cell))], zones)
@@ -184,21 +178,6 @@ def with_plate(vehicles: Floats, plates: Floats) -> Bools:
     return np.asarray(np.any(np.all(inside, axis=2), axis=1))
 
 
-@dataclass(frozen=True)
-class Verified:
-    """Hold a redacted picture, and what looking at it again found.
-
-    Args:
-        image: redacted.
-        added: (k, 4) boxes that were hidden besides, since a face was found there afterwards.
-        remaining: faces that are still found; it must not be shown unless this is 0.
-    """
-
-    image: Image
-    added: Floats
-    remaining: int
-
-
 def remaining(pixels: npt.NDArray[Any], faces: Model) -> int:
     """Return how many faces a model finds in a picture (H, W, C)."""
     return len(found_in(pixels, faces))
@@ -207,19 +186,3 @@ def remaining(pixels: npt.NDArray[Any], faces: Model) -> int:
 def found_in(pixels: npt.NDArray[Any], faces: Model) -> Floats:
     """Return the boxes (n, 4) of what a model finds in a picture (H, W, C)."""
     return np.asarray((faces.predict([Image(pixels, Item("redacted", "redacted"))]) or [Labels.empty()])[0].box)
-
-
-def verified(image: Image, labels: Labels, mosaic: Mosaic, faces: Model, rounds: int = ROUNDS) -> Verified:
-    """Redact a picture, look for faces in what comes out, and hide those too, until none is found or `rounds` are over.
-
-    What is hidden besides becomes one colour: a mosaic in which a face was found would be found again.
-    """
-    added = np.zeros((0, 4))
-    for _ in range(rounds):
-        shown = mosaic.hide(image, labels, added)
-        left = found_in(shown.pixels, faces)
-        if not len(left):
-            return Verified(shown, added, 0)
-        added = np.concatenate([added, left])
-    shown = mosaic.hide(image, labels, added)
-    return Verified(shown, added, remaining(shown.pixels, faces))

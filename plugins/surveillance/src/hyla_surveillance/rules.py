@@ -92,12 +92,12 @@ class DangerousCrowd(SchemaRule):
     """Send crowding to two people where the density is dangerous.
 
     Args:
-        caution, danger: persons per square metre; 4 and 5 (crowd safety, after Fruin 1993 and Still 2014).
+        danger: persons per square metre; 5 (crowd safety, after Fruin 1993 and Still 2014).
     """
 
-    def __init__(self, schema: Schema, name: str, caution: float = 4.0, danger: float = 5.0, severity: str = "second") -> None:
+    def __init__(self, schema: Schema, name: str, danger: float = 5.0, severity: str = "second") -> None:
         super().__init__(schema, name, severity)
-        self.caution, self.danger = caution, danger
+        self.danger = danger
         self.crowding = self.table("crowding")
 
     @hookimpl

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import cv2
 import numpy as np
@@ -76,10 +75,11 @@ class Scene:
     def _hour(self, item: Item) -> str | None:
         """Return the time of day by the clock; None where no time, or no time zone, is known."""
         name, utc = str(item.meta.get("camera", "")), item.meta.get("utc")
-        if not self._cameras.knows(name) or not isinstance(utc, (int, float)):
+        camera = self._cameras.of(name)
+        if not camera.timezone or not isinstance(utc, (int, float)):
             return None
         try:
-            local = datetime.fromtimestamp(utc, UTC).astimezone(ZoneInfo(self._cameras.of(name).timezone))
+            local = datetime.fromtimestamp(utc, UTC).astimezone(camera.zone)
         except (ValueError, OverflowError, OSError):  # a clock that shows no year
             return None
         if DAY[0] <= local.hour < DAY[1]:

@@ -151,7 +151,7 @@ class Stream:
                         if self._stop.is_set() or not self._take(frame, pts):
                             return
                 self._say("lost", "the camera ended the stream")
-            except (FFmpegError, OSError, ValueError) as error:
+            except Exception as error:  # whatever a decoder raises, the camera is lost and tried again
                 self._say("lost", _reason(error))
             if self._stop.wait(wait):
                 return

@@ -64,8 +64,10 @@ class Teleport(TrackRule):
             passed = np.where(passed > 0, passed, self.frame_seconds)
             speed = self._metres(record, before, now) / passed
             far = np.hypot(*(foot(now) - foot(before)).T) > self.px
-            rows = [pairs[i][1].row for i in np.flatnonzero((speed > self.speed) & far)]
-            message = f"{len(rows)} track(s) move at up to {speed.max():.0f} m/s, limit {self.speed:g} m/s"
+            jumps = (speed > self.speed) & far
+            rows = [pairs[i][1].row for i in np.flatnonzero(jumps)]
+            fastest = speed[jumps].max(initial=0.0)
+            message = f"{len(rows)} track(s) move at up to {fastest:.0f} m/s, limit {self.speed:g} m/s"
             yield from self.tell(record, "teleport", rows, message)
 
     def _metres(self, record: Record, before: Floats, now: Floats) -> Floats:
@@ -156,12 +158,12 @@ class LongOcclusion(TrackRule):
     """Send a track to review that comes back after a long absence: it may be somebody else.
 
     Args:
-        seconds: without a sighting up to which a track may come back; 2.
+        seconds: without a sighting up to which a track may come back; 1, half of what the tracker waits.
         frame_seconds: seconds between frames that carry no time; 0.1.
     """
 
     def __init__(
-        self, schema: Schema, name: str, seconds: float = 2.0, frame_seconds: float = 0.1, severity: str = "review"
+        self, schema: Schema, name: str, seconds: float = 1.0, frame_seconds: float = 0.1, severity: str = "review"
     ) -> None:
         super().__init__(schema, name, severity)
         self.seconds, self.frame_seconds = seconds, frame_seconds

@@ -112,7 +112,7 @@ class Trails:
             place: (n, 2) on the plane of the ground.
             scale: (n,) metres per unit of the plane there.
         """
-        self._release((self.serial >= 0) & (self.seen < now - KEEP))
+        self._release((self.serial >= 0) & (self.seen < now - max(KEEP, float(self.gap.max()))))
         key = np.where(track >= 0, track * 4 + family, FREE)
         if len(set(key.tolist())) < len(key):
             once = np.zeros(len(key), dtype=bool)

@@ -11,12 +11,14 @@ import numpy as np
 
 from hyla.errors import ConfigError, StageError
 from hyla.frame import VideoFrame
+from hyla.geometry import iou
 from hyla.hooks import Model, hookimpl
 from hyla.schema import Schema
 from hyla.tracking import Tracker
 from hyla.types import NO_TRACK, Bools, Floats, Image, Item, Labels
 from hyla_surveillance.events import Event, to_labels
 
+SAME = 0.3  # IoU from which two boxes are of one thing
 STEP = 0.125  # seconds between frames that carry no time: the 8 Hz that recordings are read at
 
 
@@ -64,6 +66,7 @@ class Watch(Model):
     """
 
     memory = True
+    partial = False
 
     def __init__(
         self,
@@ -86,13 +89,14 @@ class Watch(Model):
             raise ConfigError("events are told from tracks, and there is no tracker", "set model.behaviour=null too")
         self.schema, self.tracker, self.scene, self.behaviour = schema, tracker, scene, behaviour
         self.models: dict[str, Model] = {name: model for name, model in models.items() if model is not None}
+        self.partial = all(getattr(model, "partial", False) for model in (finder, objects) if model is not None)
         self._plain = {name: m for name, m in self.models.items() if not getattr(m, "memory", False)}
         self._remembering = {name: m for name, m in self.models.items() if getattr(m, "memory", False)}
         self._owners = {"face": schema.under("person"), "plate": schema.under("vehicle")}
         self._last: dict[str, int] = {}  # group -> index of its last frame
-        # Item id -> labels, and what members that remember said, of a batch that has not been handed over yet.
-        self._told: dict[str, Labels] = {}
-        self._said: dict[str, dict[str, Labels]] = {}
+        # Group and item id -> labels, and what members that remember said, of a batch that has not been handed over yet.
+        self._told: dict[tuple[str, str], Labels] = {}
+        self._said: dict[tuple[str, str], dict[str, Labels]] = {}
 
     @hookimpl
     def predict(self, images: Sequence[Image]) -> list[Labels]:
@@ -103,20 +107,19 @@ class Watch(Model):
         """
         found = {name: _all(name, model.predict(images), len(images)) for name, model in self._plain.items()}
         for i, image in enumerate(images):
-            if image.item.id not in self._told:
-                self._told[image.item.id] = self._watch(image, {name: labels[i] for name, labels in found.items()})
-        labels = [self._told[image.item.id] for image in images]
-        self._told.clear()
-        self._said.clear()
-        return labels
+            if (key := _key(image.item)) not in self._told:
+                self._told[key] = self._watch(image, {name: labels[i] for name, labels in found.items()})
+        for image in images:
+            self._said.pop(_key(image.item), None)
+        return [self._told.pop(_key(image.item)) for image in images]
 
     @hookimpl
     def forget(self, group: str) -> None:
         """Pass on that the clip is over."""
-        self._last.pop(group, None)
-        for part in (*self._remembering.values(), self.tracker, self.scene, self.behaviour):
-            if part is not None and hasattr(part, "forget"):
-                part.forget(group)
+        for left in (self._told, self._said):  # of a frame that could not be labelled
+            for key in [key for key in left if key[0] == group]:
+                del left[key]
+        self._begin(group)
 
     @hookimpl
     def provenance(self) -> dict[str, str]:
@@ -129,17 +132,24 @@ class Watch(Model):
             joined["tracker"] = self.tracker.name
         return joined | {f"{name}.{key}": value for name, one in facts.items() for key, value in one.items()}
 
+    def _begin(self, group: str) -> None:
+        self._last.pop(group, None)
+        for part in (*self._remembering.values(), self.tracker, self.scene, self.behaviour):
+            if part is not None and hasattr(part, "forget"):
+                part.forget(group)
+
     def _watch(self, image: Image, found: dict[str, Labels]) -> Labels:
         item = image.item
-        if item.id not in self._said and item.group and item.index <= self._last.get(item.group, -1):
-            self.forget(item.group)
-        said = self._said.setdefault(item.id, {})
+        if _key(item) not in self._said and item.group and item.index <= self._last.get(item.group, -1):
+            self._begin(item.group)
+        said = self._said.setdefault(_key(item), {})
         for name, model in self._remembering.items():  # what may fail is asked before anything else remembers the frame
             if name not in said:
                 said[name] = _all(name, model.predict([image]), 1)[0]
         found |= said
-        self._last[item.group] = item.index
-        things = Labels.concat([found[name] for name in ("finder", "objects") if name in found])
+        if item.group:
+            self._last[item.group] = item.index
+        things = _without_doubles([found[name] for name in ("finder", "objects") if name in found])
         if self.tracker is not None:
             things = self.tracker.update(item, things, image)
         hidden = [self._assigned(things, found[name]) for name in ("faces", "plates") if name in found]
@@ -180,6 +190,17 @@ def subjects(box: Floats, whose: Labels) -> Floats:
     far = np.abs(at[..., 0] - 0.5) + at[..., 1]
     best = np.where(inside, far, np.inf).argmin(axis=1)
     return np.where(inside.any(axis=1), whose.track[best].astype(np.float64), np.nan)
+
+
+def _key(item: Item) -> tuple[str, str]:
+    return item.group, item.id
+
+
+def _without_doubles(parts: Sequence[Labels]) -> Labels:
+    """Return what the finder found, and of what was put down that which it did not find."""
+    if len(parts) == 2 and len(parts[0]) and len(parts[1]):
+        parts = [parts[0], parts[1][iou(parts[1].box, parts[0].box).max(axis=1) < SAME]]
+    return Labels.concat(parts)
 
 
 def _all(name: str, answer: list[Labels] | None, n: int) -> list[Labels]:
