@@ -1,7 +1,7 @@
 """Count the faces that YuNet finds on a photograph of 29 people, and what of real faces is left after redaction; time both.
 
-    OMP_NUM_THREADS=1 python benchmarks/surveillance/faces.py ../shared/data/surveillance --weights \\
-        ../shared/weights/face_detection_yunet_2026may.onnx
+    OMP_NUM_THREADS=1 python benchmarks/surveillance/faces.py DATA --weights \\
+        face_detection_yunet_2026may.onnx
 
 - photograph: the Solvay conference of 1927, at several sizes. Only the number of people is known, not where their faces are, so
   that this is a count beside a known count, no recall; that each box is on a face was looked at once, at full size.

@@ -227,7 +227,9 @@ def test_what_is_no_number_of_a_track_is_passed_over() -> None:
     assert mentions.joined(["10,9", "9, 2", ""]) == "2,9,10"
     labels = Labels.of([0], [[0, 0, 9, 9]], track=[1], attributes={"participants": ["me and 1"], "subject": [4.0]})
     assert mentions.renumbered(labels, {1: 2}, SCHEMA) is labels
-    assert mentions.renumbered(labels, {4: 2}, Schema.from_config({"name": "s", "kinds": ["box"], "classes": ["a"]})) is labels
+    assert (
+        mentions.renumbered(labels, {4: 2}, Schema.from_config({"name": "s", "kinds": ["box"], "classes": {"a": {}}})) is labels
+    )
 
 
 def test_numbers_never_meet() -> None:
