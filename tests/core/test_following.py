@@ -155,9 +155,13 @@ def test_a_batch_is_not_waited_for_longer_the_more_images_come(monkeypatch):
         yield from (shot("gate", i) for i in range(3))
         assert model.seen.wait(20)
 
+    def tasks():
+        yield Task("", [(SESSION, stream("gate"))], until=threading.Event())
+        assert model.seen.wait(20)  # else the end of the scan comes in between
+
     monkeypatch.setattr(local, "queue", SimpleNamespace(Queue=Told, Empty=queue.Empty, Full=queue.Full))
     monkeypatch.setattr(local, "time", SimpleNamespace(perf_counter=lambda: next(now) / 10))
-    follow(Live(gate=frames), model, batch=64)
+    list(local.Local(workers=1).stream(Pipeline({"loader": Live(gate=frames), "model": model}), tasks(), 64))
     assert waits == pytest.approx([local.LATENCY - 0.1, local.LATENCY - 0.3, local.LATENCY - 0.5], abs=1e-9)
     assert model.batches == [["gate/1-0", "gate/1-1", "gate/1-2"]]
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import metadata
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -291,8 +291,6 @@ class _Writer:
 
 
 def _groups(items: Iterable[tuple[int, Item]]) -> Iterator[tuple[str, Iterator[tuple[int, Item]]]]:
-    from itertools import groupby
-
     yield from groupby(items, key=lambda pair: pair[1].group)
 
 
