@@ -143,7 +143,8 @@ def shape_iou(kind: Kind | int, a: Sequence[Any], b: Sequence[Any]) -> Floats:
     import shapely
 
     first, second = _areas(kind, a), _areas(kind, b)
-    common = shapely.area(shapely.intersection(first[:, None], second[None]))
+    with np.errstate(divide="ignore", invalid="ignore"):  # GEOS divides by 0 within, for shapes that are all but flat
+        common = shapely.area(shapely.intersection(first[:, None], second[None]))
     return _ratio(common, shapely.area(first)[:, None] + shapely.area(second)[None] - common)
 
 
