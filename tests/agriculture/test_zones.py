@@ -315,7 +315,7 @@ def test_labels_depend_on_neither_extent_nor_blocks_nor_threads(seed, cut, block
             window = shapely.box(box[2], box[0], box[3], box[1]).buffer(-25)
             inside = {str(n) for n, shape in enumerate(land.shapes) if shape.within(window)}
             rows = [[n for n, field in enumerate(one.attributes["field"]) if field in inside] for one in (a, b)]
-            assert len(rows[0]) > 60
+            assert len(rows[0]) > 40
             alike(world(a, full.frame, rows[0]), world(b, piece.frame, rows[1]))
             land.paint(shapely.box(100, 40, 180, 120), SICKLY)
     finally:
