@@ -18,6 +18,7 @@ from hyla.types import Item
 from retention_kit import HOUR, NOW, OLD, SECRET, YOUNG, begin, clip, confirm, frame, gone, ids, store, written
 from store_kit import lot_of, raw
 
+LIVE = "gate/20250610T080000.000Z"  # a session of a live camera
 TABLES = ("items", "annotations", "labels", "flags", "quarantine")
 
 
@@ -183,9 +184,9 @@ def test_what_somebody_answers_or_holds_just_then_is_left_for_the_next_time(
 
 
 def test_a_dry_run_says_what_would_go_and_changes_nothing(project: Project) -> None:
-    store(project, *clip("a", 6, OLD, events=[2]), *clip("b", 4, OLD), frame("", 1, YOUNG))
+    store(project, *clip(LIVE, 6, OLD, events=[2], uri=f"{LIVE}/0000.ts"), *clip("b", 4, OLD), frame("", 1, YOUNG))
     project.hold("b", "ann", "x")
-    written(project.path, "recordings/a.mp4")
+    written(project.path, f"recordings/{LIVE}/0000.ts")
     before = (project.path / "project.db").read_bytes(), raw(project.path, "SELECT * FROM retention")
     would = gone(project, dry_run=True)
     assert (project.path / "project.db").read_bytes(), raw(project.path, "SELECT * FROM retention") == before

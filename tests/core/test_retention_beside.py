@@ -80,11 +80,12 @@ def test_a_file_that_two_clips_share_stays_if_one_of_them_was_left(
     assert gone(project, sources=True).files == 1
 
 
-def test_items_that_are_stored_meanwhile_and_go_take_their_file_with_them(project: Project, tmp_path: Path, meanwhile) -> None:
+def test_a_clip_that_ends_while_a_call_reads_it_stays_for_the_next(project: Project, tmp_path: Path, meanwhile) -> None:
     written(tmp_path / "source", "a.mp4")
     frames = clip("a", 6, OLD)
     store(project, *frames[:3], finish=False)
     meanwhile(lambda: store(project, *frames[3:]))
+    assert gone(project, sources=True).items == 0  # of a longer one, the last frames may not have been among what was read
     done = gone(project, sources=True)
     assert (done.items, done.files) == (6, 1)
     assert list((tmp_path / "source").iterdir()) == []

@@ -15,6 +15,8 @@ from hyla.store import Project, Quarantined
 from hyla.types import Item
 from retention_kit import HOUR, NOW, OLD, YOUNG, begin, clip, confirm, frame, gone, ids, store, written
 
+FIRST, SECOND, THIRD = (f"gate/2025061{n}T080000.000Z" for n in range(3))  # sessions of a live camera
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
@@ -85,8 +87,8 @@ def test_pictures_that_nobody_labelled_yet_stay(project: Project, tmp_path: Path
 
 
 def test_what_a_live_run_recorded_always_goes(project: Project) -> None:
-    written(project.path, "recordings/gate/1/0000.ts", "recordings/gate/1/0001.ts")
-    frames = [frame("gate/1", i, NOW - 24 * HOUR - 3 + i, uri=f"gate/1/000{i // 4}.ts") for i in range(8)]
+    written(project.path, f"recordings/{FIRST}/0000.ts", f"recordings/{FIRST}/0001.ts")
+    frames = [frame(FIRST, i, NOW - 24 * HOUR - 3 + i, uri=f"{FIRST}/000{i // 4}.ts") for i in range(8)]
     store(project, *frames, finish=False)
     assert gone(project).files == 1
     assert [path.name for path in project.path.rglob("*.ts")] == ["0001.ts"]
@@ -178,8 +180,9 @@ def test_a_name_outside_is_refused_whoever_wrote_it_down(project: Project, tmp_p
 def test_a_link_among_the_recordings_is_not_followed_out(project: Project, tmp_path: Path) -> None:
     written(tmp_path / "archive", "0000.ts")
     (project.path / "recordings").mkdir()
-    (project.path / "recordings/gate").symlink_to(tmp_path / "archive")
-    store(project, *clip("gate", 2, OLD, uri="gate/0000.ts"))
+    (project.path / "recordings" / FIRST).parent.mkdir()
+    (project.path / "recordings" / FIRST).symlink_to(tmp_path / "archive")
+    store(project, *clip(FIRST, 2, OLD, uri=f"{FIRST}/0000.ts"))
     gone(project)
     assert (tmp_path / "archive/0000.ts").exists()
 
@@ -213,19 +216,19 @@ def test_a_file_that_is_away_when_it_is_asked_for_goes_later(project: Project, t
 
 
 def test_what_could_not_be_removed_is_tried_again(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written(project.path, "recordings/g/0.ts", "recordings/g/1.ts")
-    store(project, *[frame("g", i, OLD, uri=f"g/{i}.ts") for i in range(2)])
+    written(project.path, f"recordings/{FIRST}/0000.ts", f"recordings/{FIRST}/0001.ts")
+    store(project, *[frame(FIRST, i, OLD, uri=f"{FIRST}/000{i}.ts") for i in range(2)])
     unlink = Path.unlink
 
     def refuse(self, missing_ok=False):
-        if self.name == "0.ts":
+        if self.name == "0000.ts":
             raise PermissionError(13, "Permission denied")
         unlink(self, missing_ok=missing_ok)
 
     monkeypatch.setattr(Path, "unlink", refuse)
     assert gone(project).files == 1
     number = project.last_event()
-    assert gone(project).left == {"recordings/g/0.ts": "Permission denied"}
+    assert gone(project).left == {f"recordings/{FIRST}/0000.ts": "Permission denied"}
     assert project.last_event() == number  # nothing new was found, so nothing is written
     monkeypatch.undo()
     done = gone(project)
@@ -243,7 +246,7 @@ def test_a_new_file_of_an_old_name_stays(project: Project, tmp_path: Path, asked
     if asked == "at once":  # and then the power fails
         names = ["source:cam1.mp4", "source:cam2.mp4"]
         some = dict.fromkeys(ids(project))
-        project.remove(some, [], "ann", "past its time", ["cam1", "cam2"], names, marks=footage.marks(project, names))
+        project.remove(some, [], "ann", "past its time", ["cam1", "cam2"], names, facts=footage.facts(project, names))
     else:
         gone(project)
     (source / "cam1.mp4").write_bytes(b"today")
@@ -262,7 +265,7 @@ def test_a_file_that_items_tell_of_again_stays(project: Project, tmp_path: Path)
     written(source, "a.mp4")
     names = ["source:a.mp4"]
     store(project, *clip("a", 1, OLD))
-    project.remove({"a0000": None}, [], "ann", "past its time", ["a"], names, marks=footage.marks(project, names))
+    project.remove({"a0000": None}, [], "ann", "past its time", ["a"], names, facts=footage.facts(project, names))
     store(project, *clip("again", 2, YOUNG, uri="a.mp4"))
     assert gone(project).files == 0
     assert gone(project, now=NOW + 24 * HOUR, sources=True).files == 1
@@ -275,34 +278,34 @@ def test_a_file_that_items_tell_of_again_stays(project: Project, tmp_path: Path)
 
 
 def test_with_a_clip_goes_all_that_was_recorded_of_it(project: Project) -> None:
-    written(project.path, "recordings/gate/1/0000.ts", "recordings/gate/1/0001.ts", "recordings/gate/2/0000.ts")
-    store(project, *clip("gate/1", 3, OLD, uri="gate/1/0000.ts"), *clip("gate", 2, OLD, uri="gate"))
-    store(project, *clip("gate/2", 3, YOUNG, uri="gate/2/0000.ts"))
+    written(project.path, f"recordings/{FIRST}/0000.ts", f"recordings/{FIRST}/0001.ts", f"recordings/{SECOND}/0000.ts")
+    store(project, *clip(FIRST, 3, OLD, uri=f"{FIRST}/0000.ts"), *clip("gate", 2, OLD, uri="gate"))
+    store(project, *clip(SECOND, 3, YOUNG, uri=f"{SECOND}/0000.ts"))
     assert gone(project).files == 2
-    assert [path.parent.name for path in project.path.rglob("*.ts")] == ["2"]
+    assert [path.parent for path in project.path.rglob("*.ts")] == [project.path / "recordings" / SECOND]
 
 
 def test_what_a_run_still_records_stays_while_all_that_is_stored_of_it_goes(project: Project) -> None:
-    written(project.path, "recordings/gate/1/0000.ts", "recordings/gate/1/0001.ts")
-    store(project, *clip("gate/1", 3, OLD, uri="gate/1/0000.ts"), finish=False)
+    written(project.path, f"recordings/{FIRST}/0000.ts", f"recordings/{FIRST}/0001.ts")
+    store(project, *clip(FIRST, 3, OLD, uri=f"{FIRST}/0000.ts"), finish=False)
     assert gone(project).files == 1
     assert [path.name for path in project.path.rglob("*.ts")] == ["0001.ts"]
 
 
 def test_recordings_of_a_run_that_was_killed_before_it_stored_anything_go(project: Project, tmp_path: Path) -> None:
-    written(project.path, "recordings/gate/1/0000.ts", "recordings/gate/2/0000.ts", "recordings/gate/3/0000.ts")
+    written(project.path, f"recordings/{FIRST}/0000.ts", f"recordings/{SECOND}/0000.ts", f"recordings/{THIRD}/0000.ts")
     written(tmp_path / "archive", "0000.ts")
     (project.path / "recordings/linked").symlink_to(tmp_path / "archive")
-    store(project, *clip("gate/2", 3, YOUNG, uri="gate/2/0000.ts"))
-    for name in (1, 2):
-        os.utime(project.path / f"recordings/gate/{name}/0000.ts", (OLD, OLD))
+    store(project, *clip(SECOND, 3, YOUNG, uri=f"{SECOND}/0000.ts"))
+    for name in (FIRST, SECOND):
+        os.utime(project.path / f"recordings/{name}/0000.ts", (OLD, OLD))
     assert gone(project, dry_run=True).files == 1
     assert gone(project).files == 1
     # What an item tells of stays, and what the run that goes on has written since it began.
-    assert sorted(path.parent.name for path in project.path.rglob("*.ts")) == ["2", "3"]
+    assert sorted(path.parent.name for path in project.path.rglob("*.ts")) == [Path(SECOND).name, Path(THIRD).name]
     assert (tmp_path / "archive/0000.ts").exists()
     assert project.retention()[-2].body["why"] == "recorded, and never labelled"
     with Project.open(project.path) as other:
         project.close()
         assert gone(other).files == 1
-        assert [path.parent.name for path in other.path.rglob("*.ts")] == ["2"]
+        assert [path.parent.name for path in other.path.rglob("*.ts")] == [Path(SECOND).name]

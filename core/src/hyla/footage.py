@@ -1,15 +1,19 @@
 """Find the files that go with deleted items, and remove them: nothing outside of their folders, whatever links and names say.
 
-A file is named as `source:URI`, or as a path in the folder of the project: only `recordings` and `pictures`.
+A file is named as `source:URI`, or as a path in the folder of the project: only `recordings` and `pictures`. The folder of
+recordings need not be Hyla's alone: it, or a folder around it, may be a source itself, and several projects may link to one disk.
+So Hyla calls its own only what has the names that it gives, where the source does not lie in the same folder.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from hyla.errors import BadItem, ConfigError
 from hyla.images import EXTENSIONS, beside, inside
@@ -19,9 +23,14 @@ from hyla.store.lock import running
 from hyla.store.retention_log import Event
 
 RECORDINGS = "recordings"  # folder of the project in which a live run keeps what it saw
+RECORDED = re.compile(r"([\w.-]+/\d{8}T\d{6}\.\d{3}Z)/\d{4,}\.ts")  # a file in it: CAMERA/SESSION, which is the clip, and a count
 DRAWN = "pictures"  # folder of the project in which `hyla draw` writes
 SOURCE = "source:"
 REPLACED = "another file has this name now"
+AWAY = (
+    "it is not there, nor is the file system that it was on: mount that; or, if the file is gone for good, "
+    "put an empty one in its place and call again"
+)
 
 
 @dataclass
@@ -34,8 +43,18 @@ class Removed:
 
 
 def check_source(project: Project) -> None:
-    """Raise ConfigError if the source is not there, so that nobody can tell which of its files are."""
-    if _missing(project):
+    """Raise ConfigError if the source is not there, so that nobody can tell which of its files are.
+
+    A source that is one file is not there once its deletion was asked for, and nobody needs one of which all is gone.
+    """
+    if not _missing(project):
+        return
+    name = f"{SOURCE}{_source(project).name}"
+    deletions = [one for one in project.retention() if one.kind == "delete"]
+    named = [one for one in deletions if name in (*one.body["files"], *one.body.get("kept", ()))]
+    if named and not _missing(project, name) and not _away(project, named[-1], name):
+        return
+    if next(project.dated(), None) or project.unswept() or project.unswept(kept=True):
         raise ConfigError(f"the source {project.source()} is not there", "mount it, or call without --footage: it may go later")
 
 
@@ -55,10 +74,10 @@ def files_of(
         uses: uri -> how many items are of it once these went; below 0 if some were stored meanwhile.
     """
     made, sources = dict[str, None](), dict[str, None]()
-    for uri in dict.fromkeys(one.uri for one in going if uses[one.uri] <= 0):
-        if size_of(project, recorded := f"{RECORDINGS}/{uri}") is not None:
+    for uri, clip in {one.uri: one.group for one in going if uses[one.uri] <= 0}.items():
+        if _session(project, uri) == clip and size_of(project, recorded := f"{RECORDINGS}/{uri}") is not None:
             made[recorded] = None
-        elif whole and "://" not in project.source() and _allowed(project, name := f"{SOURCE}{uri}"):
+        elif whole and _local(project) and _allowed(project, name := f"{SOURCE}{uri}"):
             sources[name] = None
     if whole and group and (project.group_done(group) or not running(project.path)):  # else frames may be on their way
         made |= dict.fromkeys(name for name in _recorded(project, group) if uses[uri_of(name)] <= 0)
@@ -71,6 +90,9 @@ def files_of(
 def orphans(project: Project, groups: Collection[str], uses: Mapping[str, int], before: float) -> list[str]:
     """Return recordings that no item is of: the run was killed before it stored what it had recorded.
 
+    None where they may be somebody else's: if the folder of recordings is a link out of the project, which others may share, or
+    the source lies in it or around it, so that what was not labelled may be still to be.
+
     Args:
         project: with the recordings.
         groups: of the items that there are.
@@ -78,15 +100,56 @@ def orphans(project: Project, groups: Collection[str], uses: Mapping[str, int], 
         before: when the run that goes on began, in seconds since 1970: what was written since is its own.
     """
     root = (project.path / RECORDINGS).resolve()
+    around = _local(project) and root.is_relative_to(_source(project))
+    if around or _within(project) or not root.is_relative_to(project.path.resolve()):
+        return []
     found = []
-    for path in sorted(root.rglob("*")) if root.is_dir() else ():  # links to folders are not followed
-        folder = path.parent.relative_to(root).as_posix()
-        if folder == "." or folder in groups or path.is_symlink() or not path.is_file():
+    for path in sorted(root.rglob("*.ts")) if root.is_dir() else ():  # links to folders are not followed
+        uri = path.relative_to(root).as_posix()
+        named = RECORDED.fullmatch(uri)
+        if named is None or named[1] in groups or path.is_symlink() or not path.is_file():
             continue
-        mark = _mark(project, name := f"{RECORDINGS}/{folder}/{path.name}")
-        if mark is not None and mark[1] < before * 1e9 and uses[uri_of(name)] <= 0:
+        mark = _mark(project, name := f"{RECORDINGS}/{uri}")
+        if mark is not None and mark[1] < before * 1e9 and uses[uri] <= 0:
             found.append(name)
     return found
+
+
+def of_source(project: Project, part: Iterable[Dated]) -> bool:
+    """Tell whether frames of a clip were read from files of the source, which may show more than was labelled yet."""
+    if not _local(project):
+        return False
+    uris = {one.uri for one in part if _session(project, one.uri) != one.group}
+    return bool(uris) and (_missing(project) or any(size_of(project, f"{SOURCE}{uri}") is not None for uri in uris))
+
+
+def ready(project: Project, name: str, hours: float | None, clock: float) -> bool:
+    """Tell whether a file is there, and all that it shows may go.
+
+    Args:
+        project: of the file.
+        name: of the file.
+        hours: for which it may be kept, of a clip that was not labelled to its end: nobody knows how old the rest is, but that it
+            was taken before the file last changed, or came to this place with a time of change of its own. None for others.
+        clock: seconds since 1970.
+    """
+    try:
+        path = _path(project, name)
+        about = path.stat()
+        return path.is_file() and (hours is None or max(about.st_mtime, about.st_ctime) + hours * 3600 <= clock)
+    except (OSError, BadItem):
+        return False
+
+
+def facts(project: Project, names: Collection[str]) -> dict[str, Any]:
+    """Return what a deletion must know of its files later: the `marks` of those that are there, and the `devices` they are on.
+
+    An unmounted folder is there, and empty: only its device tells that a file in it isn't gone.
+    """
+    found = marks(project, names)
+    folders = {_folder(name): name for name in found if name.startswith(SOURCE)}
+    devices = {folder: number for folder, name in folders.items() if (number := _device(project, name)) is not None}
+    return {"marks": {name: list(mark) for name, mark in found.items()}, "devices": devices}
 
 
 def marks(project: Project, names: Iterable[str]) -> dict[str, tuple[int, int]]:
@@ -96,7 +159,7 @@ def marks(project: Project, names: Iterable[str]) -> dict[str, tuple[int, int]]:
 
 def same(project: Project, event: Event, name: str) -> bool:
     """Tell whether a file is there, and the one that a deletion meant: as it was then; older, if it was not there."""
-    mark, known = _mark(project, name), event.body["marks"].get(name)
+    mark, known = _mark(project, name), event.body.get("marks", {}).get(name)
     if mark is None or known is not None:
         return mark is not None and list(mark) == list(known)
     return mark[1] <= datetime.fromisoformat(event.at).timestamp() * 1e9
@@ -109,9 +172,12 @@ def remove(project: Project, event: Event, names: Iterable[str]) -> Removed:
         try:
             path = _path(project, name)
             size = path.stat().st_size if path.exists() else None
-            if name.startswith(SOURCE) and _missing(project):
+            there = _mark(project, name) is not None
+            if name.startswith(SOURCE) and _missing(project, name):
                 done.left[name] = "the source is not there"
-            elif _mark(project, name) is not None and not same(project, event, name):
+            elif name.startswith(SOURCE) and not there and _away(project, event, name):
+                done.left[name] = AWAY
+            elif there and not same(project, event, name):
                 done.replaced.append(name)
             else:
                 path.unlink(missing_ok=True)
@@ -136,10 +202,11 @@ def uri_of(name: str) -> str:
 
 
 def _recorded(project: Project, group: str) -> list[str]:
-    """Return the files that were recorded of a clip, not those of clips below it."""
+    """Return the files that were recorded of a clip."""
     try:
         folder = _path(project, f"{RECORDINGS}/{group}")
-        return [f"{RECORDINGS}/{group}/{path.name}" for path in sorted(folder.iterdir()) if path.is_file()]
+        found = [path.name for path in sorted(folder.iterdir()) if path.is_file()]
+        return [f"{RECORDINGS}/{group}/{name}" for name in found if _session(project, f"{group}/{name}") == group]
     except (OSError, BadItem):
         return []
 
@@ -177,8 +244,46 @@ def _mark(project: Project, name: str) -> tuple[int, int] | None:
     return about.st_size, about.st_mtime_ns
 
 
-def _missing(project: Project) -> bool:
-    return "://" not in project.source() and not Path(project.source()).expanduser().exists()
+def _local(project: Project) -> bool:
+    return "://" not in project.source()
+
+
+def _source(project: Project) -> Path:
+    return Path(project.source()).expanduser().resolve()
+
+
+def _session(project: Project, uri: str) -> str | None:
+    """Return the clip that a file of this name was recorded of; None for other names, and where recordings are the source."""
+    named = RECORDED.fullmatch(uri)
+    return None if named is None or _within(project) else named[1]
+
+
+def _within(project: Project) -> bool:
+    """Tell whether the source is the folder of recordings, or lies in it."""
+    return _local(project) and _source(project).is_relative_to((project.path / RECORDINGS).resolve())
+
+
+def _missing(project: Project, name: str = SOURCE) -> bool:
+    return _local(project) and not _root(project, name).is_dir()
+
+
+def _away(project: Project, event: Event, name: str) -> bool:
+    """Tell whether a folder is on another device than when a deletion was written down; earlier versions didn't note it."""
+    known = event.body.get("devices", {}).get(_folder(name))
+    return known is not None and known != _device(project, name)
+
+
+def _folder(name: str) -> str:
+    return str(PurePosixPath(uri_of(name)).parent)
+
+
+def _device(project: Project, name: str) -> int | None:
+    """Return the device of the folder that a file of the source is in or, if that is gone, of the next one above it."""
+    root = _root(project, name)
+    folder = root / _folder(name)
+    while folder != root and not folder.is_dir():
+        folder = folder.parent
+    return folder.stat().st_dev if folder.is_dir() else None
 
 
 def _allowed(project: Project, name: str) -> bool:
@@ -196,8 +301,10 @@ def _root(project: Project, name: str) -> Path:
         if folder not in (RECORDINGS, DRAWN):
             raise BadItem(f"{name} is no file that goes with an item")
         return (project.path / folder).resolve()
-    source = Path(project.source()).expanduser().resolve()
-    return source.parent if source.is_file() else source
+    source = _source(project)
+    # A source that was one file is gone with it; no item is named like the folder that it is in.
+    alone = source.is_file() or (name == f"{SOURCE}{source.name}" and source.suffix and not source.exists())
+    return source.parent if alone else source
 
 
 def _path(project: Project, name: str) -> Path:

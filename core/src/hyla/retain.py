@@ -1,9 +1,9 @@
 """Delete what is past its time: decide what goes, take it out of the project, then its files, and see to it that nothing is left.
 
 An item may be kept for so many hours from when it was taken: `retention_hours` and `utc` (seconds since 1970) in its meta, which
-the loader gives; else for the hours of the call, and from when it was labelled. Items go one by one, but those of a clip that is
-finished go together, once the last is past its time. Kept is what is held, what shows an event that enough people confirmed, and
-the seconds around it. A file goes once no item of it is left.
+the loader gives; else for the hours of the call, and from when it was labelled. Items go one by one, but those of a clip go
+together, once the last is past its time, unless it is a live session that goes on. Kept is what is held, what shows an event that
+enough people confirmed, and the seconds around it. A file goes once no item of it is left.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class Batch:
         whole: nothing of the clip is left then; True for items that stand alone.
         confirmed, held: how many are past it and are kept for a confirmed event, or since they are held.
         waiting: of those that go, how many still wait for a person.
+        hours: of a clip that was not labelled to its end, the longest period of what goes; None for others.
     """
 
     group: str
@@ -46,6 +47,7 @@ class Batch:
     confirmed: int = 0
     held: int = 0
     waiting: int = 0
+    hours: float | None = None
 
 
 @dataclass
@@ -109,22 +111,25 @@ def retain(
         footage.check_source(project)
     clock = time.time() if now is None else now
     begun = _begun(project)
-    uses, groups, unnamed = Counter[str](), set[str](), 0
+    uses, groups, unnamed = Counter[str](), dict[str, bool](), 0
     for one in project.dated():
         uses[one.uri] += 1
-        groups.add(one.group)
+        groups[one.group] = one.stored or groups.get(one.group, False)
         unnamed += one.hours is None
+    # What ends from here on may have been read before its last frames were stored.
+    ended = groups.keys() - project.open_groups()
+    ended -= {name for name in ended if not groups[name] and not project.group_done(name)}
     if hours is None and unnamed:
         hint = "give --hours H, or retention_hours in the YAML of their camera before they are labelled"
         raise ConfigError(f"{unnamed} items don't say how long they may be kept", hint)
     done = Outcome()
     for kept in (False, True) if sources else (False,):
-        _finish(project, who, uses, kept, dry_run, done)
+        _finish(project, who, uses, kept, clock, dry_run, done)
     lost = footage.orphans(project, groups, uses, begun)
     if lost:
         _take(project, Batch("", [], True), who, "recorded, and never labelled", lost, [], dry_run, done)
     holds, oldest = project.held(), float("inf")
-    for batch, stays in _batches(project, clock, hours, around, holds):
+    for batch, stays in _batches(project, clock, hours, around, holds, ended):
         oldest = min([oldest, *stays])
         done.confirmed, done.held = done.confirmed + batch.confirmed, done.held + batch.held
         if batch.going:
@@ -132,7 +137,7 @@ def retain(
                 uses[one.uri] -= 1
             files, later = footage.files_of(project, batch.going, batch.group, batch.whole, uses)
             if sources:
-                files += (here := list(footage.marks(project, later)))
+                files += (here := [name for name in later if footage.ready(project, name, batch.hours, clock)])
                 later = [name for name in later if name not in here]
             if not _take(project, batch, who, "past its time", files, later, dry_run, done):
                 for one in batch.going:
@@ -144,20 +149,27 @@ def retain(
 
 
 def _batches(
-    project: Project, clock: float, hours: float | None, around: float, holds: Collection[str]
+    project: Project, clock: float, hours: float | None, around: float, holds: Collection[str], ended: Collection[str]
 ) -> Iterator[tuple[Batch, list[float]]]:
-    """Yield what goes, clip by clip, and when what stays of it was taken. Of a clip, all is read before anything is deleted."""
+    """Yield what goes, clip by clip, and when what stays of it was taken. Of a clip, all is read before anything is deleted.
+
+    Frames of a live session go one by one; a clip of the source goes as a whole, and not while a run may be labelling it.
+    """
     for group, members in groupby(project.dated(), key=lambda one: one.group):
         while part := list(members if group else islice(members, AT_ONCE)):
             due = [_due(one, clock, hours) for one in part]
-            if group and not all(due) and project.group_done(group):
+            is_open = bool(group) and group not in ended
+            read = is_open and footage.of_source(project, part)
+            if (group and not all(due) and (read or project.group_done(group))) or (read and running(project.path)):
                 due = [False] * len(part)
             old = [one for one, is_due in zip(part, due, strict=True) if is_due]
             held = {one.id for one in old if one.id in holds or (group and group in holds)}
             confirmed = _confirmed(project, group, part, around) if old else set()
             going = [one for one in old if one.id not in held | confirmed]
             spared, whole = sum(one.id in confirmed - held for one in old), not group or len(going) == len(part)
-            batch = Batch(group, going, whole, spared, len(held), sum(one.waits for one in going))
+            periods = [period for one in going if (period := _period(one, hours)) is not None] if is_open else []
+            waiting = sum(one.waits for one in going)
+            batch = Batch(group, going, whole, spared, len(held), waiting, max(periods, default=None))
             gone = {one.id for one in going}
             yield batch, [one.taken for one in part if one.id not in gone]
             if group:
@@ -174,8 +186,12 @@ def _begun(project: Project) -> float:
 
 def _due(one: Dated, clock: float, hours: float | None) -> bool:
     """Tell whether an item is past its time; one that was stored since this call began may name none, and then is not."""
-    period = hours if one.hours is None else one.hours
+    period = _period(one, hours)
     return period is not None and one.taken + period * 3600 <= clock
+
+
+def _period(one: Dated, hours: float | None) -> float | None:
+    return hours if one.hours is None else one.hours
 
 
 def _confirmed(project: Project, group: str, part: Sequence[Dated], around: float) -> set[str]:
@@ -219,8 +235,8 @@ def _take(
     if not dry_run:
         decided = {one.id: one.decided for one in batch.going if one.stored}
         refused = [one.id for one in batch.going if not one.stored]
-        marks = footage.marks(project, [*files, *kept])
-        event = project.remove(decided, refused, who, why, [batch.group] if batch.group else [], files, kept, marks)
+        facts = footage.facts(project, [*files, *kept]) | ({} if batch.hours is None else {"hours": batch.hours})
+        event = project.remove(decided, refused, who, why, [batch.group] if batch.group else [], files, kept, facts)
         if event is None:
             done.changed += 1
             return False
@@ -234,16 +250,18 @@ def _take(
     return True
 
 
-def _finish(project: Project, who: str, uses: Mapping[str, int], kept: bool, dry_run: bool, done: Outcome) -> None:
+def _finish(project: Project, who: str, uses: Mapping[str, int], kept: bool, clock: float, dry_run: bool, done: Outcome) -> None:
     """Remove what earlier deletions left: files they did not come to or could not remove; if `kept`, those nobody asked for then.
 
     What items tell of now is another file, or will go with them.
     """
     for event in project.unswept(kept):
         names = [name for name in event.body["kept" if kept else "files"] if uses[footage.uri_of(name)] <= 0]
+        if kept:
+            names = [name for name in names if footage.ready(project, name, event.body.get("hours"), clock)]
         if dry_run:
             _count(project, [name for name in names if footage.same(project, event, name)], done)
-        elif names := [name for name in names if not kept or footage.size_of(project, name) is not None]:
+        elif names:
             _sweep(project, event, names, who, done)
 
 

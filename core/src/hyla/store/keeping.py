@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
+from typing import Any
 
 from hyla.store import accesses, dated, retention, retention_log
 from hyla.store.accesses import Access, Accesses
@@ -77,10 +79,10 @@ class Keeping(ABC):
         groups: Sequence[str] = (),
         files: Sequence[str] = (),
         kept: Sequence[str] = (),
-        marks: Mapping[str, Sequence[int]] | None = None,
+        facts: Mapping[str, Any] = MappingProxyType({}),
     ) -> Event | None:
         """Delete items with all that was said of them, all or none, and write down that; see `hyla.store.retention.remove`."""
-        return retention.remove(self._db, decided, refused, who, why, groups, files, kept, marks or {})
+        return retention.remove(self._db, decided, refused, who, why, groups, files, kept, facts)
 
     def swept(self, event: int, who: str, gone: Sequence[str], left: Mapping[str, str], replaced: Sequence[str] = ()) -> None:
         """Write down which files of a deletion are gone, which are left, with the reason, and which gave way to another file."""

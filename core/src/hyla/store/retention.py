@@ -72,7 +72,7 @@ def remove(
     groups: Sequence[str] = (),
     files: Sequence[str] = (),
     kept: Sequence[str] = (),
-    marks: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    facts: Mapping[str, Any] = MappingProxyType({}),
 ) -> Event | None:
     """Delete items, all or none, with all that was said of them; None, and nothing, if something about them changed.
 
@@ -85,9 +85,8 @@ def remove(
         why: to keep with it.
         groups: the clips they are of, which must not be held.
         files: that are to be removed afterwards; the event names them until `swept` says so.
-        kept: files that nothing tells of any more and that stay, since nobody asked for more.
-        marks: file -> [bytes, nanoseconds since 1970 of its last change], of those that are there, so that another file which has
-            the name later is not taken for it.
+        kept: files that nothing tells of any more and that stay, since nobody asked for more or it is not their time yet.
+        facts: what the event says of these files besides; see `hyla.store.retention_log.Event`.
     """
     refused = list(refused)
     with database.write(durable=True) as connection:
@@ -103,7 +102,7 @@ def remove(
             return None
         clips = sorted({row["grp"] for row in rows} - {""})
         body = {"why": why, "items": len(rows), "clips": clips, "digest": digest(rows)}
-        body |= {"files": list(files), "kept": list(kept), "marks": {name: list(mark) for name, mark in marks.items()}}
+        body |= {"files": list(files), "kept": list(kept), **facts}
         event = append(connection, database, who, "delete", body)
         if rows:
             connection.execute(insert(deleted), [{**row, "event": event.id} for row in rows])

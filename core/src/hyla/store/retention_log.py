@@ -26,9 +26,11 @@ class Event:
         who: did it.
         kind: hold, release, delete or footage.
         body: of a hold and a release `what` and `why`; of a deletion `why`, `items`, `clips`, the `digest` of the rows of
-            `deleted`, the `files` that go with it, those that are `kept`, and `marks`, file -> [bytes, nanoseconds since 1970 of
-            its last change]; of footage the `event`, the files that are `gone`, those that are `left`, with the reason, and
-            those that were `replaced` by others of their name.
+            `deleted`, the `files` that go with it, those that are `kept`, `marks`, file -> [bytes, nanoseconds since 1970 of its
+            last change] of those that are there, so that another file of the name is not taken for it, `devices`, folder of the
+            source -> the device it was on, and `hours`, for which files of a clip that was not labelled to its end may be kept
+            (earlier versions wrote no `kept`, marks or devices); of footage the `event`, the files that are `gone`, those `left`,
+            with the reason, and those that were `replaced` by others of their name.
     """
 
     id: int
@@ -78,7 +80,7 @@ def pending(database: Database, which: str = "files") -> list[Event]:
             left[one.body["event"]] |= one.body["left"]
     deletions = []
     for one in found:
-        rest = [name for name in one.body[which] if name not in done[one.id]] if one.kind == "delete" else []
+        rest = [name for name in one.body.get(which, ()) if name not in done[one.id]] if one.kind == "delete" else []
         if rest:
             deletions.append(replace(one, body={**one.body, which: rest, "left": left[one.id]}))
     return deletions
