@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import hyla
+from hyla.cli import main
 from hyla.codec import record_to_dict
 from hyla.errors import ConfigError, StoreError
 from hyla.store import Project
@@ -169,6 +170,33 @@ def test_a_source_that_no_loader_knows_fails_before_work(toy: Path, tmp_path: Pa
 def test_an_empty_source_gives_an_empty_project(toy: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.toy").write_text("")
     assert label(tmp_path / "empty.toy", tmp_path / "out").items == 0
+
+
+WARNS = """
+import logging
+
+from hyla import hookimpl
+from hyla_toy.stages import Numbers
+
+log = logging.getLogger("hyla.toy")  # before Hydra starts
+
+
+class Warns(Numbers):
+    @hookimpl
+    def items(self, source):
+        log.warning("a.toy has no end")
+        logging.getLogger("library").warning("of every file")
+        return super().items(source)
+"""
+
+
+def test_what_a_stage_warns_of_is_told(toy: Path, source: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (toy / "hyla_toy/warns.py").write_text(WARNS)
+    (toy / "hyla_toy/conf/loader/warns.yaml").write_text("_target_: hyla_toy.warns.Warns\n")
+    words = ["run", "preset=toy", "loader=warns", f"source={source}", "progress=false"]
+    for n in range(2):  # it is heard by who was there before
+        assert main([*words, f"out={tmp_path / str(n)}"]) == 0
+    assert [message for message in caplog.messages if "no end" in message or "every" in message] == ["a.toy has no end"] * 2
 
 
 # Streams beside files

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import random
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -218,7 +217,6 @@ def test_a_clip_that_can_not_be_closed_keeps_no_other_open(frames, monkeypatch, 
 
     frames.media.image(frames.ids[0], "full")
     monkeypatch.setattr(Pictures, "close", fail)
-    monkeypatch.setattr(logging.getLogger("hyla.review"), "disabled", False)  # Hydra disables what there is when it starts
     frames.media._reading.forget()
     assert "clip.mp4: disk full" in caplog.text
     assert not frames.media._reading._groups

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import sys
@@ -55,6 +56,8 @@ def launch(words: list[str]) -> int:
         if not as_json:
             sys.stdout.write(f"{summary}\n{_next(summary)}\n")
 
+    logging.getLogger().setLevel(logging.ERROR)  # libraries warn of files that are counted and set aside with a reason
+    logging.getLogger("hyla").setLevel(logging.WARNING)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors reach us, who print them without a traceback
     sys.argv = ["hyla run", *(word if sweep else _one_value(word) for word in words)]
     with config.explained():
