@@ -127,8 +127,8 @@ def test_a_file_that_changed_is_read_anew(tmp_path):
         ("camera: a\nground: {image: [[0, 0], [1, 0], [2, 0], [3, 0]], metres: [[0, 0], [1, 0], [2, 0], [3, 0]]}\n", "no plane"),
         ("camera: a\nground: {matrix: [[1, 0, 0], [0, 1, 0], [0, 0, 0]]}\n", "no plane"),
         ("- a\n- b\n", "keys and values"),
-        ("camera: [\n", "can't be read"),
-        ("!!python/object/apply:os.system ['true']\n", "can't be read"),
+        ("camera: [\n", "line 2, column 1"),
+        ("!!python/object/apply:os.system ['true']\n", "constructor"),
     ],
 )
 def test_what_can_not_be_is_refused_with_the_reason(tmp_path, text, wanted):
@@ -299,6 +299,42 @@ def test_a_matrix_of_another_tool_with_the_other_sign_is_the_same_plane(tmp_path
     for sign in (1, -1):
         text = yaml.safe_dump({"camera": "gate", "ground": {"matrix": (sign * 3.0 * matrix).tolist()}})
         assert read(tmp_path, text).of("gate").to_ground(image) == pytest.approx(np.array(metres), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        [[100, 100], [700, 100], [700, 500], [100, 500]],  # straight from above
+        [[90, 100], [710, 100], [690, 500], [110, 500]],  # from above, what is higher in the picture is nearer
+        [[700, 500], [100, 500], [300, 200], [500, 200]],
+    ],
+)
+def test_the_ground_of_a_camera_is_measured_wherever_it_looks_from(tmp_path, image):
+    metres = [[0, 0], [6, 0], [6, 4], [0, 4]]
+    size = "size: [600, 800]\n"
+    texts = [size + yaml.safe_dump({"ground": {"image": image, "metres": metres}})]
+    for scale in (1.0, -3.0, 1e-4):
+        matrix = (scale * homography_of(image, metres)).tolist()
+        texts += [size + yaml.safe_dump({"ground": {"matrix": matrix}}), yaml.safe_dump({"ground": {"matrix": matrix}})]
+    for text in texts:
+        assert read(tmp_path, "camera: gate\n" + text).of("gate").to_ground(image) == pytest.approx(np.array(metres), abs=1e-6)
+
+
+@given(st.lists(st.floats(-1.5, 1.5), min_size=8, max_size=8))
+@settings(deadline=None)
+def test_points_that_were_clicked_badly_are_on_the_ground(errors):
+    image = np.array([[100, 100], [700, 100], [700, 500], [100, 500]]) + np.reshape(errors, (4, 2))
+    values = {"ground": {"image": image.tolist(), "metres": [[0, 0], [6, 0], [6, 4], [0, 4]]}}
+    assert np.isfinite(camera_of(values, "docs", "a").to_ground(image)).all()
+
+
+@pytest.mark.parametrize(
+    "url", ['"rtsp://admin:Hunter\\zwei@10.0.0.7/live"', "rtsp://admin:Hunter: zwei@10.0.0.7/live", "'Hunter"]
+)
+def test_what_is_wrong_with_a_file_is_said_without_the_password_in_it(tmp_path, url):
+    with pytest.raises(ConfigError, match=r"cameras\.yaml, line \d") as caught:
+        read(tmp_path, f"camera: gate\nurl: {url}\n")
+    assert "Hunter" not in f"{caught.value!r} {caught.value.line} {caught.value.__cause__}"
 
 
 def test_points_of_a_camera_without_a_size_are_those_of_the_first_picture_asked_for():

@@ -6,6 +6,10 @@ import csv
 import json
 from dataclasses import replace
 
+import numpy as np
+import pytest
+
+from behaviour_kit import Actor, behaviour, frames, line, times, walk
 from evidence_kit import UTC0, Watched
 from hyla import formats
 from hyla.types import Labels
@@ -103,8 +107,36 @@ def test_an_event_confirmed_on_some_frames_is_as_long_as_these(tmp_path):
 
 
 def test_an_event_lasts_as_long_as_frames_carry_it_whatever_its_times_say():
-    (found,) = happenings(clip(event(), *[event()] * 3, seconds=(0.5, 1, 2, 3)), SCHEMA)  # from 1 to 2 s, as its label says
-    assert (found[0].event.start, found[0].event.end) == (0.5, 3)
+    (found,) = happenings(clip(*[event()] * 5, seconds=(0.5, 1, 2, 2.5, 4)), SCHEMA)  # from 1 to 2 s, as its label says
+    assert (found[0].event.start, found[0].event.end) == (0.5, 4)
+
+
+@pytest.mark.parametrize("fps", [1, 8])
+def test_an_event_ends_when_it_ended_though_frames_show_it_a_while_longer(fps):
+    made = behaviour(line("door", (10, 4), (10, 16)), events=["line_crossing"])
+    walker, seconds = Actor(walk((0, 2, 10), (12, 18, 10)), 3), times(12, fps)
+    shown = clip(*(to_labels(one, SCHEMA, SIZE) for one in frames(made, [walker], seconds)), seconds=seconds)
+    carrying = [one for one in shown if len(one.labels)]
+    (found,) = happenings(shown, SCHEMA)
+    assert len(found[0].items) == len(carrying) > 1
+    assert found[0].event.end == carrying[-1].labels.attributes["end"][0]
+    assert carrying[-1].frame.seconds >= found[0].event.end + 1
+
+
+def test_an_event_whose_start_is_told_later_begins_then_in_utc_too():
+    def told(start, end):
+        return to_labels([Event("loitering", FIRST_EVENT, start, end, (3,))], SCHEMA, SIZE)
+
+    (found,) = happenings(clip(told(40.0, 40.0), told(10.0, 40.125), seconds=(40, 40.125), utc=1000.0), SCHEMA)
+    assert found[0].end - found[0].begin == found[0].event.seconds == 30.125
+
+
+def test_two_events_without_a_track_in_one_frame_are_one_of_a_name_of_its_own():
+    twice = replace(Labels.concat([event("fall"), event("fall", 1)]), track=np.array([-1, -1]))
+    known = to_labels([Event("fall", 0, 1.0, 2.0)], SCHEMA, SIZE)  # whose track is the number of that frame
+    (found,) = happenings(clip(Labels.concat([twice, known]), twice), SCHEMA)
+    assert [len(one.items) for one in found] == [2, 1]
+    assert len({one.id for one in found}) == 2
 
 
 def test_a_picture_that_stands_alone_is_a_clip_of_its_own(tmp_path):

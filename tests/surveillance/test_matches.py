@@ -70,6 +70,16 @@ def test_pictures_are_named_by_id_or_path(tmp_path: Path) -> None:
         matches(tmp_path, HEADER + "gate.mp4,0,10,4,30,44,17,0.83\n").predict([frame(0.0, size=(1, 1))])
 
 
+def test_a_row_of_one_clip_says_nothing_of_the_same_row_of_another(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).touch()
+    model = matches(tmp_path, HEADER + "a.mp4,1,,,,,17,0.8\nb.mp4,1,,,,,17,0.8\n")
+    model.predict([frame(1.0, "a.mp4"), frame(0.25, "b.mp4")])
+    model.forget("b.mp4")
+    model.forget("a.mp4")
+    assert [message.rpartition(" ")[2] for message in caplog.messages] == ["3"]
+
+
 def test_rows_that_fit_nothing_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "gate.mp4").touch()
     rows = ["gate.mp4,1,,,,,1,0.5", "gate.mp4,999,,,,,2,0.5", "gate.mp4,1e4,,,,,3,0.5", "/mnt/gate.mp4,1,,,,,4,0.5"]

@@ -108,6 +108,14 @@ def test_two_bags_are_two_events() -> None:
     assert (one.participants, two.participants) == ((3, 4), (3, 5))
 
 
+def test_who_passed_a_thing_long_before_it_was_seen_did_not_leave_it() -> None:
+    bag = Actor(lambda t: (10.0, 10.0) if t >= 70 else None, 4, "bag", still=lambda t: t)
+    passer = Actor(walk((30, 0.5, 10.5), (48, 19.5, 10.5)), 9)
+    (event,) = left(bag, passer, seconds=90)
+    assert event.participants == (4,)
+    assert event.start == 0
+
+
 def test_who_stands_by_a_bag_that_was_seen_late_has_not_left_it() -> None:
     for seen in (20.0, 40.0, 70.0):
         bag = Actor(lambda t, seen=seen: (10.0, 10.0) if t >= seen else None, 4, "bag", still=lambda t: t - 2)

@@ -246,6 +246,40 @@ def test_a_counter_after_the_moment_is_no_fraction_of_a_second(digits):
     assert [shot.seconds for shot in sequence(names, 25.0, ZoneInfo("UTC"))] == pytest.approx([i / 25 for i in range(40)])
 
 
+@pytest.mark.parametrize("mark", ["_", "-"])
+def test_milliseconds_after_the_moment_are_those_of_its_second(mark):
+    at = [0, 117, 251, 999, 1006, 1016, 1400, 2009, 2100]
+    names = [f"gate_20260329_0130{n // 1000:02d}{mark}{n % 1000:03d}.png" for n in at]
+    shots = sequence(sorted(names, reverse=True), 25.0, ZoneInfo("UTC"))
+    assert [shot.name for shot in shots] == names
+    assert [shot.seconds for shot in shots] == pytest.approx([n / 1000 for n in at], abs=1e-6)
+    assert shots[1].utc == pytest.approx(1774747800.117)
+
+
+@pytest.mark.parametrize("step", [1, 100])
+def test_a_counter_after_the_moment_is_no_offset_from_utc(step):
+    names = [f"cam_20260329_013000-{i * step:04d}.png" for i in range(1, 14)]
+    shots = sequence(names, 25.0, BERLIN)
+    assert [shot.name for shot in shots] == names
+    assert [shot.seconds for shot in shots] == pytest.approx([i * step / 25 for i in range(13)])
+    assert moment_of("cam_20260329_013000-0001.png", BERLIN) == at("2026-03-29T01:30:00+01:00")
+    assert moment_of("cam_20260329_013000-0330.png", BERLIN) == at("2026-03-29T01:30:00-03:30")
+
+
+def test_offsets_that_change_with_daylight_saving_are_offsets():
+    names = ["a_20260329_015930+0100.jpg", "a_20260329_030000+0200.jpg", "a_20260329_030030+0200.jpg"]
+    assert [shot.seconds for shot in sequence(names, 25.0, BERLIN)] == [0, 30, 60]
+
+
+def test_a_counter_that_goes_on_over_moments_is_no_fraction_of_them():
+    names = [f"gate_20260329_0130{i // 10:02d}_{i:03d}.png" for i in range(40)]
+    assert [shot.seconds for shot in sequence(names, 10.0, BERLIN)] == pytest.approx([i / 10 for i in range(40)])
+
+
+def test_pictures_whose_moments_repeat_without_an_order_stand_alone():
+    assert sequence([f"gate_20260329_0130{s:02d}_{i:02d}.png" for s in range(3) for i in range(4)], 4.0, BERLIN) is None
+
+
 def test_patterns_of_a_camera_name_the_pictures_of_a_sequence_too(tmp_path):
     (tmp_path / "cameras").mkdir()
     (tmp_path / "cameras/gate.yaml").write_text('files: ["*_ch03_*"]\n')

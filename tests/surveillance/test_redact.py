@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from faces_kit import CAR, FACE, PERSON, PLATE, boxes, image, noise, photograph, street, yunet
 from hyla import config, plugins
-from hyla.errors import ConfigError
+from hyla.errors import BadItem, ConfigError
 from hyla.geometry import iou
 from hyla.lazy import LazyPixels
 from hyla.schema import Schema
 from hyla.types import Image, Item, Kind, Labels
+from hyla_surveillance.loaders import Recordings
 from hyla_surveillance.redact import Mosaic, covered, found_in, grown, heads, remaining, with_face, with_plate
+from live_kit import write_clip
 from surveillance_kit import SCHEMA
 
 
@@ -180,6 +182,28 @@ def test_hidden_zones_of_the_camera_are_black_whatever_the_size_of_the_picture(t
         assert not lazy[11 * k : 40 * k, 30 * k : 50 * k].any()
     other = image(pixels, camera="door")
     assert mosaic.redact(other, Labels.empty()) is other
+
+
+def test_without_its_file_a_camera_that_hid_zones_shows_nothing(tmp_path):
+    (tmp_path / "cameras").mkdir()
+    write_clip(tmp_path / "gate.avi", [0, 40])
+    write_clip(tmp_path / "yard.avi", [0, 40])
+    described = tmp_path / "cameras/gate.yaml"
+    described.write_text("camera: gate\nzones:\n  flats: {purpose: hidden, polygon: [[0, 0], [40, 0], [40, 40]]}\n")
+    loader = Recordings()
+    gate, yard = [loader.load(item) for item in loader.items(str(tmp_path))]
+
+    def shown(image):
+        return Mosaic(SCHEMA, cameras="auto", source=str(tmp_path)).redact(image, Labels.empty())
+
+    assert not shown(gate).pixels[1, 2].any()
+    assert shown(yard) is yard
+    described.rename(tmp_path / "gate.yaml")
+    with pytest.raises(BadItem, match="'gate' hides zones"):
+        shown(gate)
+    assert shown(yard) is yard
+    described.write_text("camera: gate\n")  # who takes the zones out of it means to show them
+    assert shown(gate) is gate
 
 
 def test_a_picture_too_large_to_hold_is_hidden_when_it_is_read(tmp_path):

@@ -88,6 +88,12 @@ def test_the_batch_does_not_matter(size):
     assert found == watch(faces=Faces()).predict(frames)
 
 
+def test_a_frame_that_comes_twice_in_a_batch_is_labelled_once():
+    one, other = watch().predict([frame(0), frame(0)])
+    assert one == other
+    assert len(one) == 1
+
+
 @pytest.mark.parametrize("finder", [Walker, Remembers])
 def test_a_batch_that_fails_and_is_tried_in_halves_changes_nothing(finder):
     frames = [frame(i) for i in range(6)]

@@ -15,7 +15,7 @@ from hyla_surveillance.camera import Camera
 from hyla_surveillance.camera_file import open_cameras
 from hyla_surveillance.crowd import Crowding
 from hyla_surveillance.dwell import Loitering
-from hyla_surveillance.events import EVENTS, FIRST_EVENT, Event, foot
+from hyla_surveillance.events import EVENTS, FIRST_EVENT, LINGER, Event, foot
 from hyla_surveillance.gait import Falls, Running
 from hyla_surveillance.ground import Ground, uncut
 from hyla_surveillance.limits import Limits
@@ -27,7 +27,6 @@ from hyla_surveillance.zones import Crossings, Intrusion, WrongWay, Zones
 FAMILIES = {"person": PERSON, "vehicle": VEHICLE, "object": OBJECT}
 BACK = 1.0  # seconds that a clock must jump back to have been set anew; less is a frame out of order
 USUAL = (1 / 60, 2.0)  # seconds between frames: what lies beyond is a pause, not the camera's rate
-LINGER = 1.0  # seconds for which an event stays on the frames although just now it is not seen
 FIRST_INTERVAL = 0.125  # seconds: 8 frames a second, until there are two
 
 

@@ -98,6 +98,10 @@ def _documents(path: Path) -> list[Any]:
         if path.stat().st_size > MAX_FILE:
             raise ConfigError(f"{path.name} is larger than {MAX_FILE} bytes", "keep one camera in a file")
         return [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8-sig")) if one is not None]
+    except yaml.MarkedYAMLError as error:  # whose text quotes the line, with the password of an address
+        at = error.problem_mark or error.context_mark
+        where = f", line {at.line + 1}, column {at.column + 1}" if at else ""
+        raise ConfigError(f"{path.name}{where}: {error.problem or 'no YAML'}", "put addresses in single quotes") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path.name} can't be read: {error}", "save it as YAML in UTF-8") from error
 
@@ -135,7 +139,7 @@ def camera_of(values: Any, where: str, name: str = "") -> Camera:
         size=size,
         zones=tuple(_zone(k, v, f"{where}: zones.{k}", size) for k, v in _named(values, "zones", where)),
         lines=tuple(_line(k, v, f"{where}: lines.{k}", size) for k, v in _named(values, "lines", where)),
-        homography=None if values.get("ground") is None else _ground(values["ground"], f"{where}: ground"),
+        homography=None if values.get("ground") is None else _ground(values["ground"], f"{where}: ground", size),
         timezone=zone,
         start=_moment(values.get("start"), f"{where}: start"),
         clock_offset=_number(values.get("clock_offset", 0.0), f"{where}: clock_offset"),
@@ -218,10 +222,13 @@ def _clock(given: Any, where: str) -> time:
     return clock
 
 
-def _ground(given: Any, where: str) -> Floats:
+def _ground(given: Any, where: str, size: tuple[int, ...] | None) -> Floats:
     _keys(given, {"image", "metres", "matrix"}, where)
     if given.get("matrix") is not None:
         matrix = _array(given["matrix"], (3, 3), f"{where}.matrix")
+        height, width = size or (1080, 1920)
+        # The ground at the lower edge lies before the camera; other tools scale the matrix as they like.
+        matrix = -matrix if matrix[2] @ (width / 2, height, 1) < 0 else matrix
     else:
         image = _array(given.get("image"), (None, 2), f"{where}.image")
         metres = _array(given.get("metres"), (None, 2), f"{where}.metres")
@@ -230,8 +237,7 @@ def _ground(given: Any, where: str) -> Floats:
         matrix = homography_of(image, metres)
     if not np.isfinite(matrix).all() or np.linalg.matrix_rank(matrix, tol=1e-12) < 3:
         raise ConfigError(f"{where}: these points span no plane", "take four points of which no three lie on a line")
-    # Further down in the picture is nearer, for a camera that is upright; other tools scale the matrix as they like.
-    return -matrix if (matrix[2, 1] or matrix[2, 2]) < 0 else matrix
+    return matrix
 
 
 def _moment(given: Any, where: str) -> datetime | None:

@@ -14,6 +14,7 @@ EVENTS = (
     *("loitering", "intrusion", "line_crossing", "wrong_way"),
     *("abandoned_object", "crowding", "running", "fall"),
 )
+LINGER = 1.0  # seconds for which an event stays on the frames although just now it is not seen; at least two frames
 FIRST_EVENT = 1_000_000  # tracks of events count from here, so that none is that of a person
 EVIDENCE = (
     *("dwell_s", "radius_m", "speed_mps", "angle_deg", "distance_m", "still_s"),

@@ -16,11 +16,12 @@ from hyla.store.asks import Decision, person
 from hyla.store.confirming import PROGRAM, SAID, pairs
 from hyla.store.ranges import from_ranges
 from hyla.types import NO_TRACK, Item, Kind, Labels, Record
-from hyla_surveillance.events import Event, from_labels, joined
+from hyla_surveillance.events import LINGER, Event, from_labels, joined
 
 if TYPE_CHECKING:
     from hyla.store import Project
 
+TINY = 1e-6  # seconds, of rounding
 CONFIRMED, DENIED, TRUTH, TOLD = "confirmed", "denied", "truth", "told"
 
 
@@ -37,7 +38,8 @@ class Happening:
     """Hold one event of a clip, joined over its frames.
 
     Args:
-        event: with start and end in seconds of the clip; it lasts at least from the first to the last frame that carries it.
+        event: with start and end in seconds of the clip; it lasts from the first to the last frame that carries it, but for those
+            right after its end that show it still.
         group: the clip; of a picture that stands alone its id.
         first, last: the first and the last frame that carry it.
         camera, site: of the clip, where known.
@@ -68,31 +70,45 @@ class Happening:
         """Return a name that no other event of the project has, and that any file system takes."""
         from hyla.types import item_id
 
-        return f"{self.event.name}-{item_id(self.group, self.event.track if self.event.track >= 0 else self.indices[0])}"
+        known = self.event.track != NO_TRACK
+        return f"{self.event.name}-{item_id(self.group, self.event.track) if known else item_id(self.items[0])}"
 
 
 class Gathered:
-    """Join the events of one clip as its frames come, in order. An event without a track lasts while each next frame has it."""
+    """Join the events of one clip as its frames come, in order.
+
+    An event without a track lasts while each next frame has it; a frame has only one of a class.
+    """
 
     def __init__(self, schema: Schema) -> None:
         self.schema = schema
         self._known: dict[tuple[str, int], Happening] = {}
         self._loose: dict[str, Happening] = {}
         self._all: list[Happening] = []
+        self._seconds = self._interval = np.nan  # of the frame before, and the least between two
 
     def add(self, one: Record) -> None:
         """Take the next frame."""
         seconds = seconds_of(one)
+        self._interval, self._seconds = np.fmin(self._interval, seconds - self._seconds), seconds
+        lingers = np.fmax(LINGER, 2 * self._interval)
         loose: dict[str, Happening] = {}
         for event in from_labels(one.labels, self.schema):
-            # A person who adds frames may leave the times as they were: it happened in each frame that carries it.
-            start, end = float(np.fmin(event.start, seconds)), float(np.fmax(event.end, seconds))
-            told = replace(event, start=start, end=end)
-            before = self._loose.get(told.name) if told.track == NO_TRACK else self._known.get((told.name, told.track))
+            # A person who adds frames may leave the times as they were: it happened in each frame that carries it. But a
+            # machine shows an event for a while after its end.
+            end = event.end if seconds - event.end <= lingers + TINY else float(np.fmax(event.end, seconds))
+            told = replace(event, start=float(np.fmin(event.start, seconds)), end=end)
+            if told.track == NO_TRACK:
+                before = loose.get(told.name) or self._loose.get(told.name)
+            else:
+                before = self._known.get((told.name, told.track))
             if before is None:
                 before = self._new(one, told)
+            begun = before.event.start
             before.event = joined(before.event, told)
             before.last, before.end = one.item, utc_at(one, before.event.end)
+            if before.event.start < begun:
+                before.begin = utc_at(one, before.event.start)
             if not before.items or before.items[-1] != one.item.id:
                 before.items.append(one.item.id)
                 before.indices.append(one.item.index)

@@ -22,7 +22,7 @@ from hyla.live import without_secrets
 from hyla.types import Image, Item, item_id
 from hyla_surveillance.camera import Camera, Cameras
 from hyla_surveillance.camera_file import EXTENSIONS, FOLDER, listed, open_cameras
-from hyla_surveillance.loaders import context_of, kept_for, problems_of
+from hyla_surveillance.loaders import context_of, noted, problems_of
 from hyla_surveillance.record import FOLDER as RECORDINGS
 from hyla_surveillance.record import TICKS, Recorded, Recorder, ticks
 from hyla_surveillance.stream import Frames, Settings, Shot, Stream, decoded
@@ -223,7 +223,7 @@ class _Session:
         self._check((pixels.shape[0], pixels.shape[1]))
         uri, pts = self._record(shot, seconds)
         meta = {"seconds": seconds, "pts": pts, "camera": self._camera.name, "utc": self._utc + seconds}
-        meta |= kept_for(self._camera)
+        meta |= noted(self._camera)
         item = Item(item_id(self.group, self._index), uri, self.group, self._index, "video_frame", meta)
         self._index += 1
         return Image(pixels, item, VideoFrame(seconds, item.index, pts, (1, TICKS)), context_of(self._camera))

@@ -181,9 +181,14 @@ def context_of(camera: Camera) -> dict[str, Any]:
     return {"camera": camera.name, **({"site": site} if site else {}), **({"declared": declared} if declared else {})}
 
 
-def kept_for(camera: Camera) -> dict[str, float]:
-    """Return for how many hours a frame of a camera may be kept, as `Item.meta` tells it; see `hyla.retain`."""
-    return {} if camera.retention_hours is None else {"retention_hours": camera.retention_hours}
+def noted(camera: Camera) -> dict[str, float]:
+    """Return what `Item.meta` keeps of a camera: for how many hours a frame may be kept, and how many zones are hidden.
+
+    See `hyla.retain`. Who loses the camera's YAML must not see what it hides; see `hyla_surveillance.redact`.
+    """
+    kept = {} if camera.retention_hours is None else {"retention_hours": camera.retention_hours}
+    hidden = len(camera.purposes("hidden"))
+    return kept | ({"hidden_zones": hidden} if hidden else {})
 
 
 def problems_of(camera: Camera, size: tuple[int, ...]) -> list[str]:
@@ -198,4 +203,4 @@ def _start(camera: Camera) -> float | None:
 
 def _told(camera: Camera, begin: float | None, seconds: float | None) -> dict[str, float]:
     known = {} if begin is None or seconds is None else {"utc": begin + seconds + camera.clock_offset}
-    return known | kept_for(camera)
+    return known | noted(camera)

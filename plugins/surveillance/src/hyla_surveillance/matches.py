@@ -105,7 +105,7 @@ class Matches(Model):
         text, self.digest = _text(_find(str(file), source))
         self._items: dict[str, list[Candidate]] = defaultdict(list)
         self._clips: dict[str, list[Candidate]] = defaultdict(list)
-        self._fitted: set[Candidate] = set()
+        self._fitted: set[str] = set()  # rows of the file
         for where, row in _rows(text, Path(str(file)).suffix):
             place, one = _candidate(row, self.list_name, f"{Path(str(file)).name}, {where}")
             (self._items if math.isnan(one.seconds) else self._clips)[place].append(one)
@@ -133,8 +133,8 @@ class Matches(Model):
     def forget(self, group: str) -> None:
         """Say which candidates of a clip lie at no time at which it has a frame."""
         given = self._clips.get(group, [])
-        _say([one for one in given if one not in self._fitted], f"{group} had no frame at that time in this run")
-        self._fitted.difference_update(given)
+        _say([one for one in given if one.where not in self._fitted], f"{group} had no frame at that time in this run")
+        self._fitted.difference_update(one.where for one in given)
 
     def _labels(self, image: Image) -> Labels:
         found = list(dict.fromkeys(self._of(image)))
@@ -169,7 +169,7 @@ class Matches(Model):
             for clip in dict.fromkeys((item.uri, item.group)):
                 for one in self._clips.get(clip, ()):
                     if -self.tolerance <= one.seconds - image.frame.seconds < self.tolerance:
-                        self._fitted.add(one)
+                        self._fitted.add(one.where)
                         yield one
         else:
             for name in dict.fromkeys((item.id, item.uri)):

@@ -10,6 +10,7 @@ from hyla_surveillance.moment import TINY, Found, Moment, ratio
 from hyla_surveillance.trails import OBJECT, PERSON, Ring, Trails
 
 MEMORY = 31.0  # seconds for which it is known where people were
+STAYED = 10.0  # seconds that nobody takes who passes by: 6 m at 1.3 m/s are 5 s
 PAST, SPACING = 64, 0.5  # rows of the ring that tells where people were, and seconds of each: 32 s
 GRACE = 1.0  # seconds that a thing may be elsewhere, or its owner far away, by a bad box
 BACK = 0.8  # share of the distance within which an owner who was away is back
@@ -75,26 +76,35 @@ class Abandoned:
         self._since.values[begun] = since
         self._near.values[begun] = since
         for slot, at, where, unit in zip(begun.tolist(), since.tolist(), place[new], scale[new].tolist(), strict=True):
-            self._own(slot, max(at, now - MEMORY), where, unit)
+            self._own(slot, at, now - MEMORY, where, unit)
 
-    def _own(self, slot: int, when: float, where: Floats, unit: float) -> None:
-        """Find who was nearest to a thing when it was put down, or as long ago as is remembered."""
-        trails = self._trails
+    def _own(self, slot: int, put: float, known: float, where: Floats, unit: float) -> None:
+        """Find who was nearest to a thing when it was put down; if that is forgotten, who stayed with it since `known`."""
+        trails, when = self._trails, max(put, known)
         people = np.flatnonzero((trails.serial >= 0) & (trails.family == PERSON))
         then = self._past.at(when + 1e-9, people)
-        known = then[:, 0] >= when - LATE
+        there = then[:, 0] >= when - LATE
         later = (trails.first[people] >= when) & (trails.first[people] <= when + LATE)
-        places = np.where(known[:, None], then[:, 1:], np.where(later[:, None], trails.place[:, people].T, np.nan))
+        places = np.where(there[:, None], then[:, 1:], np.where(later[:, None], trails.place[:, people].T, np.nan))
         far = np.hypot(*(places - where).T) * (trails.scale[people] + unit) / 2
-        far = np.where(far <= self._limits.owner_m, far, np.inf)
-        owner = int(people[far.argmin()]) if np.isfinite(far).any() else -1
+        near = {}  # by row of people
+        for row in np.flatnonzero(far <= self._limits.owner_m).tolist():
+            times = self._near_by(int(people[row]), where, unit)
+            if put >= known or np.ptp(times if len(times) else [when]) >= STAYED:
+                near[row] = times
+        row = min(near, key=lambda one: float(far[one]), default=-1)
+        owner = int(people[row]) if near else -1
         self._owner_slot.values[slot] = owner
         self._owner.values[slot] = trails.serial[owner] if owner >= 0 else -1
         self._owner_track.values[slot] = trails.track[owner] if owner >= 0 else -1
         if owner >= 0:  # who stayed for a while before the thing was found
-            path = self._past.path(owner)
-            near = np.hypot(*(path[:, 1:] - where).T) * (trails.scale[owner] + unit) / 2 <= self._limits.owner_m
-            self._near.values[slot] = np.fmax(when, np.max(path[near, 0], initial=-np.inf))
+            self._near.values[slot] = np.max(near[row], initial=when)
+
+    def _near_by(self, person: int, where: Floats, unit: float) -> Floats:
+        """Return when a person was near a place, of the times that are remembered, in no order."""
+        path = self._past.path(person)
+        far = np.hypot(*(path[:, 1:] - where).T) * (self._trails.scale[person] + unit) / 2
+        return np.asarray(path[far <= self._limits.owner_m, 0])
 
     def _attend(self, now: float, things: Ints) -> None:
         """Note which owners (of n things) are near."""

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hyla.errors import ConfigError
+from hyla.errors import BadItem, ConfigError
 from hyla.geometry import area
 from hyla.hooks import Model, Redactor, hookimpl
 from hyla.lazy import LazyPixels
 from hyla.schema import Schema
 from hyla.types import Bools, Floats, Image, Ints, Item, Kind, Labels
+from hyla_surveillance.camera import Camera
 from hyla_surveillance.camera_file import open_cameras
 from hyla_surveillance.cover import Cover, Covered, patch_of
 from hyla_surveillance.plate_places import places
@@ -88,12 +89,16 @@ class Mosaic(Redactor):
 
     @hookimpl
     def redact(self, image: Image, labels: Labels) -> Image:
-        """Return a copy of `image` with what must not be seen hidden; `image` itself if there is nothing, or it is a volume."""
+        """Return a copy of `image` with what must not be seen hidden; `image` itself if there is nothing, or it is a volume.
+
+        Raises:
+            BadItem: for a picture of a camera that hid zones when it was labelled, and whose YAML is not there any more.
+        """
         if image.volume:
             return image
         boxes = self.regions(image.pixels, labels)
         regions = [(box, 1 if twice else self.cells) for box, twice in zip(boxes, covered(boxes), strict=True)]
-        camera = self._cameras.of(str(image.item.meta.get("camera", ""))).of_size(image.size)
+        camera = self._camera(image)
         zones = [zone.polygon for zone in camera.purposes("hidden")]
         cover = Cover([one for box, cells in regions if (one := patch_of(image.pixels, box, cells, self.cell))], zones)
         if not cover.patches and not cover.zones:
@@ -103,6 +108,12 @@ class Mosaic(Redactor):
         pixels = image.pixels.copy()
         cover.put(pixels, 0, 0)
         return replace(image, pixels=pixels)
+
+    def _camera(self, image: Image) -> Camera:
+        name = str(image.item.meta.get("camera", ""))
+        if image.item.meta.get("hidden_zones") and not self._cameras.knows(name):
+            raise BadItem(f"camera {name!r} hides zones, and nothing says any more where: its YAML is not there")
+        return self._cameras.of(name).of_size(image.size)
 
     def regions(self, pixels: npt.NDArray[Any], labels: Labels) -> Floats:
         """Return the boxes (k, 4) that are hidden in a picture (H, W, C), in pixels, grown; they may reach out of it."""

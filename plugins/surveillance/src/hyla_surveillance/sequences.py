@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from hyla_surveillance.moments import moment_of
+from hyla_surveillance.moments import Stamp, stamp_of
 
 INFO = "seqinfo.ini"
 MAX_INFO = 1 << 16  # bytes
@@ -61,8 +61,9 @@ def read_info(pictures: Path) -> Info | None:
 def sequence(names: list[str], rate: float, zone: ZoneInfo, begin: int | None = None) -> list[Shot] | None:
     """Return the pictures of one folder in the order of time; None if they are no sequence.
 
-    They are one if each name has a number of its own at its end. If each also holds a moment, those tell the time; else the
-    numbers do, with `rate` frames per second.
+    They are one if each name holds a moment of its own, or has a number of its own at its end. Moments tell the time; where
+    several pictures share one, milliseconds behind it do, or numbers that rise from moment to moment, with `rate` frames per
+    second. So do numbers without moments.
 
     Args:
         names: of the files; fewer than three are no sequence, unless `begin` is given.
@@ -72,17 +73,40 @@ def sequence(names: list[str], rate: float, zone: ZoneInfo, begin: int | None = 
     """
     if len(names) < (3 if begin is None else 1):
         return None
-    moments = [(moment, name) for name in names if (moment := moment_of(Path(name).stem, zone)) is not None]
-    if len(moments) == len(names):
-        moments.sort()
-        if all(a < b for (a, _), (b, _) in pairwise(moments)):
-            first = moments[0][0]
-            return [Shot(name, i, moment - first, moment) for i, (moment, name) in enumerate(moments)]
-    numbers = {int(found.group()): name for name in names if (found := re.search(r"\d+$", Path(name).stem))}
+    stamps = {name: stamp for name in names if (stamp := stamp_of(Path(name).stem)) is not None}
+    if len(stamps) == len(names):
+        timed = _timed(stamps, zone)
+        if timed is None:
+            return None
+        if all(a < b for (a, _), (b, _) in pairwise(timed)):
+            first = timed[0][0]
+            return [Shot(name, i, moment - first, moment) for i, (moment, name) in enumerate(timed)]
+    numbers = {number: name for name in names if (number := _number(Path(name).stem)) >= 0}
     if len(numbers) < len(names):
         return None
     first = min(numbers) if begin is None else min(begin, *numbers)
     return [Shot(numbers[n], n - first, (n - first) / rate) for n in sorted(numbers)]
+
+
+def _timed(stamps: dict[str, Stamp], zone: ZoneInfo) -> list[tuple[float, str]] | None:
+    """Return moment and name of each picture, in order; None where moments repeat and no number goes with them."""
+    offsets = {stamp.offset for stamp in stamps.values()}
+    if len(offsets) > 2 or ("" in offsets and len(offsets) > 1):  # a clock is set twice a year: these are counters
+        stamps = {name: stamp.without_offset() for name, stamp in stamps.items()}
+    rows = sorted((stamp.utc(zone), _number(stamp.rest), name) for name, stamp in stamps.items())
+    if all(0 <= a < b for (_, a, _), (_, b, _) in pairwise(rows)):  # a counter through all moments
+        return [(moment, name) for moment, _, name in rows]
+    finer = {name: one for name, stamp in stamps.items() if (one := stamp.with_fraction()) is not None}
+    if len(finer) == len(stamps):
+        return sorted((stamp.utc(zone), name) for name, stamp in finer.items())
+    timed = [(moment, name) for moment, _, name in rows]
+    return timed if all(a < b for (a, _), (b, _) in pairwise(timed)) else None
+
+
+def _number(text: str) -> int:
+    """Return the number at the end of a text; -1 if it has none."""
+    found = re.search(r"\d+$", text)
+    return int(found.group()) if found else -1
 
 
 def _info(path: Path) -> Info | None:

@@ -109,9 +109,11 @@ class Watch(Model):
         for i, image in enumerate(images):
             if (key := _key(image.item)) not in self._told:
                 self._told[key] = self._watch(image, {name: labels[i] for name, labels in found.items()})
+        told = [self._told[_key(image.item)] for image in images]
         for image in images:
             self._said.pop(_key(image.item), None)
-        return [self._told.pop(_key(image.item)) for image in images]
+            self._told.pop(_key(image.item), None)
+        return told
 
     @hookimpl
     def forget(self, group: str) -> None:
