@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from hyla.errors import ConfigError, StoreError
 from hyla.geometry import iou
 from hyla.schema import Schema
 from hyla.store import Project
-from hyla.store.asks import person
+from hyla.store.asks import Ask, person
 from hyla.store.confirming import PLAYED
 from hyla.types import Flag, Labels, Severity
 from store_kit import held, raw
@@ -116,6 +117,29 @@ def test_an_edit_that_changes_a_label_confirms_the_new_one_alone(yard: Yard) -> 
     assert yard.out == []
     assert yard.say("dan", "edit", labels(THING, MATCH, shift=1.0, entry="18")) == "second"  # elsewhere it is another label
     assert yard.out == ["thing"]
+
+
+def test_an_edit_of_a_part_confirms_what_it_changes(yard: Yard) -> None:
+    yard.hold(MATCH, MATCH, EVENT)
+    yard.say("ann", "accept")
+    changed = labels(MATCH, MATCH, EVENT)
+    changed.box[1] += 1.0
+    yard.project.decide_all([Ask(ITEM, "edit", "ben", "part", labels=changed, part=True)])
+    assert yard.project.state(ITEM)["said"] == {"ann": "0,2", "ben": "1"}
+    added = Labels.concat([changed, labels(KIN)])
+    yard.project.decide_all([Ask(ITEM, "edit", "cat", "more", labels=added, part=True)])
+    assert yard.project.state(ITEM)["said"] == {"ann": "0,2", "ben": "1", "cat": "3"}
+    assert yard.say("dan", "edit", added) == "second"
+    assert yard.project.state(ITEM)["said"] == {"ann": "0,2", "ben": "1", "cat": "3", "dan": "0-3"}
+    assert "part" not in yard.project.state(ITEM)
+
+
+def test_what_was_asked_before_there_were_edits_of_a_part_is_known_again() -> None:
+    edit = Ask(ITEM, "edit", "ann", "k", labels=labels(MATCH))
+    assert Ask(ITEM, "accept", "ann", "k").digest == "32a645e1c4fabfaafa521f44ec3b21c057e3942a8337a49e2ecc6a6fce356697"
+    assert edit.digest != replace(edit, part=True).digest
+    with pytest.raises(StoreError, match="only an edit"):
+        Ask(ITEM, "accept", "ann", "k", part=True).prove()
 
 
 def test_a_label_added_to_what_was_settled_waits_for_its_people(yard: Yard) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from hyla.pictures import Pictures
 from hyla.store import Project
+from hyla.store.asks import Ask
 from hyla.types import Labels
 from store_kit import CAR, PERSON, SCHEMA, boxes, fill, start
 
@@ -86,6 +87,13 @@ def test_an_edit_from_the_grid_is_about_what_it_changed(project: Project) -> Non
     say(project, "edit", 0, labels=changed[[3, 1, 0]], mode="grid", who="bob")
     assert told(project) == {0: "ann", 2: "bob"}
     assert not project.answered(["item00000"])["item00000"].looked
+
+
+def test_an_edit_of_a_part_is_about_what_it_changed(project: Project) -> None:
+    say(project, "accept", 3)
+    moved = Labels.of(FOUR.class_id, FOUR.box + np.eye(4)[[1]].T * 3, score=np.where([False, True, False, False], 1, FOUR.score))
+    project.decide_all([Ask("item00000", "edit", "bob", "key", labels=moved, part=True)])
+    assert told(project) == {1: "bob", 3: "ann"}
 
 
 def test_who_calls_things_otherwise_without_looking_verifies_nothing(project: Project) -> None:

@@ -400,6 +400,12 @@ def test_what_somebody_else_confirmed_is_denied_only_once_that_was_asked(clip: Y
     assert ben.frames(INTRUSION) == intrusion
     before = len(decisions(clip.here.project))
     press(page, "n")
+    for key in ("a", "Enter", "Shift+Enter", "u", "Delete"):  # which mean "right" elsewhere, or do not answer this
+        press(page, key)
+        expect(deny).to_be_visible()
+    expect(page.locator(".toasts")).to_contain_text("Press Y to deny it, N to keep it.")
+    ben.kept()
+    assert ben.made(before) == []
     press(page, "y")
     expect(deny).to_have_count(0)
     ben.kept()

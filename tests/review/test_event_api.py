@@ -19,7 +19,7 @@ from hyla.review.clip_events import next_tracks
 from hyla.review.guard import MAX_BODY
 from hyla.schema import Schema
 from hyla.store import Project, Stored
-from hyla.types import Record, Verdict
+from hyla.types import Flag, Record, Severity, Verdict
 from review_kit import Room, waiting
 from store_kit import start
 
@@ -290,6 +290,102 @@ def test_who_confirmed_an_event_of_other_people_says_so_again(yard: Room) -> Non
     another(yard, ann, HANDS, {2: 5})
     assert told(ann)[HANDOVER] == ("handover", False, ["ann"])
     assert lanes(yard, HANDS) == {"second"}
+    answer(ben, HANDS, "accept")
+    assert told(ann)[HANDOVER] == ("handover", False, ["ann", "ben"])
+    assert lanes(yard, HANDS) == {""}
+    assert yard.project.verify().ok
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Iterator[Room]:
+    """Give the yard with all labels open: somebody must look at the people too."""
+    with Project.create(tmp_path / "asked") as project:
+        room = Room(project, start(project, schema=SCHEMA))
+        look = Flag("ident", "doubt", Severity.REVIEW, (0, 1), "look")
+        records = [frame(i) for i in range(FRAMES)]
+        records = [replace(one, flags=(*one.flags, look), verdict=Verdict.REVIEW) for one in records]
+        project.write([Stored(one, i, 0.0) for i, one in enumerate(records)])
+        yield room
+        report = project.verify()
+        assert report.ok, report.problems
+
+
+def said(room: Room, i: int) -> tuple[str, dict[str, str]]:
+    state = room.project.state(f"f{i:02d}")
+    return state["lane"], state["said"]
+
+
+@pytest.mark.parametrize(("word", "lane"), [("unsure", "second"), ("repair", "repair")])
+@pytest.mark.parametrize(("frames", "track"), [(LOITERS, 1), (HANDS, 2)])
+def test_an_event_in_doubt_stays_so_when_a_track_that_it_names_is_split(
+    asked: Room, word: str, lane: str, frames: range, track: int
+) -> None:
+    ann = asked.person("ann")
+    answer(ann, frames, word, 2)
+    another(asked, ann, frames, {track: 5})
+    answer(ann, frames, "accept", 2 - track)
+    assert said(asked, frames[0]) == (lane, {})
+    assert asked.project.state(f"f{frames[0]:02d}")["open"] == "2"
+    assert {int(c) for one in asked.project.released() for c in one.labels.class_id} == {SCHEMA.class_id("person")}
+
+
+def test_a_split_before_the_first_answer_leaves_the_second_one_what_it_is(yard: Room) -> None:
+    ann, ben = yard.person("ann"), yard.person("ben")
+    another(yard, ann, HANDS, {2: 5})
+    answer(ann, HANDS, "accept", 2)
+    assert {box[3] for box in clip_of(ben)["boxes"] if box[0] == 8} == {1, 2, HANDOVER}, "as the machine has it"
+    answer(ben, HANDS, "accept")
+    assert said(yard, 8) == ("", {"ann": "2", "ben": "2"})
+    assert yard.project.verify().ok
+
+
+def test_who_edits_another_label_confirms_no_event(asked: Room) -> None:
+    ann, ben = asked.person("ann"), asked.person("ben")
+    answer(ann, HANDS, "accept", 2)
+    for i in HANDS:
+        box = {**ben.item(f"f{i:02d}")["labels"][0], "box": [11, 10, 31, 60]}
+        ben.done(f"f{i:02d}", "edit", changes={"put": {"0": box}}, done=False)
+    assert said(asked, 8) == ("review", {"ann": "2"})
+    another(asked, ben, HANDS, {1: 7})
+    assert said(asked, 8) == ("review", {"ben": "2"}), "who changes who takes part says that it is so"
+    answer(ben, HANDS, "accept", 1)
+    assert asked.project.confirmations(["f08"])["f08"].tolist() == [0, 0, 1]
+    answer(ann, LOITERS, "accept", 2)
+    ben.done("f03", "edit", changes={"put": {"0": ben.item("f03")["labels"][0]}})
+    assert said(asked, 3)[1] == {"ann": "2", "ben": "2"}, "an edit of all is a word on all"
+
+
+def test_numbers_that_nothing_names_are_no_decision(asked: Room) -> None:
+    ann, ben = asked.person("ann"), asked.person("ben")
+    answer(ann, HANDS, "accept", 2)
+    before = asked.project.state("f08")
+    held = {name: asked.project.state(name)["annotation"] for name in ("f03", "f08")}
+    given = [
+        {"item": name, "action": "edit", "changes": {"renumber": {"1": 9}, "drop": []}, "done": False, "annotation": number}
+        for name, number in held.items()
+    ]
+    given[1]["changes"] = {"renumber": {"77": 9}}
+    made = [ben.decide(*given, key="again") for _ in range(2)]
+    assert [one.status_code for one in made] == [200, 200]
+    assert [[one["item"] for one in each.json()["made"]] for each in made] == [["f03"], ["f03"]]
+    assert made[0].json() == made[1].json()
+    assert asked.project.state("f08") == before
+    assert ben.decide(given[1]).json() == {"made": []}
+    assert ben.decide(given[0], {"item": "f00", "action": "accept"}, key="again").status_code == 409
+
+
+def test_an_event_is_told_as_the_frame_that_the_fewest_confirmed(asked: Room) -> None:
+    ann, ben = asked.person("ann"), asked.person("ben")
+    answer(ann, HANDS, "accept", 2)
+    assert told(ben)[HANDOVER] == ("handover", False, ["ann"])
+    another(asked, ben, range(9, 10), {2: 5})
+    assert told(ann)[HANDOVER] == ("handover", False, ["ann"]), "as many on each"
+    another(asked, ben, range(7, 9), {2: 5})
+    assert told(ann)[HANDOVER] == ("handover", False, ["ben"])
+    ann.done("f07", "reject")
+    assert told(ann)[HANDOVER] == ("handover", False, ["ben"]), "a frame with nothing on it says nothing"
+    answer(ann, range(8, 9), "repair", 2)
+    assert told(ann)[HANDOVER] == ("handover", False, [])
 
 
 @pytest.mark.parametrize("numbers", [{"x": 1}, {"-1": 2}, {"1": -1}, {"1": 2**31}, {str(i): 1 for i in range(101)}])

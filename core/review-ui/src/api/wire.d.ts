@@ -56,6 +56,8 @@ export interface paths {
         /**
          * Decide
          * @description Record decisions, all or nothing; sent again with the same key, the answer is the same and nothing happens.
+         *
+         *     Numbers of tracks that no label of an item names change nothing: there is no decision on it, and no answer.
          */
         post: operations["decide_api_v1_decisions_post"];
         delete?: never;
@@ -606,7 +608,7 @@ export interface components {
         };
         /**
          * AllMade
-         * @description Answer `Decisions` and `Undo`, in the order of the request.
+         * @description Answer `Decisions` and `Undo`, in the order of the request; an edit that changes nothing is none, and not among them.
          */
         AllMade: {
             /** Made */
@@ -880,7 +882,8 @@ export interface components {
          *
          *     `action`: accept, reject (nothing is there), repair (wrong, to be mended later) and unsure are about `rows`, or about the
          *     whole item without; edit and opinion carry `changes`, adjudicate too, against the labels of `annotation`.
-         *     `done`: an edit finishes the item; otherwise what was open and untouched stays open. An edit may name the `rows` it answers.
+         *     `done`: an edit finishes the item; otherwise what was open and untouched stays open, and it confirms only what it changes. An
+         *     edit may name the `rows` it answers.
          */
         Decide: {
             /**

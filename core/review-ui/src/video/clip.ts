@@ -16,7 +16,8 @@ export const TAG = 0;
 
 /**
  * One label of a frame, as far as the timeline needs it. `class` and `kind` are numbers; `open`: a person still has to answer;
- * `hand`: its box was set by hand since the clip was opened; `shape` and `attributes`: what was set of them since then.
+ * `hand`: its box was set by hand since the clip was opened; `shape` and `attributes`: what was set of them since then; `doubted`:
+ * somebody called it wrong or was unsure since then.
  */
 export interface Mark {
   readonly row: number;
@@ -29,6 +30,7 @@ export interface Mark {
   readonly hand?: boolean;
   readonly shape?: unknown;
   readonly attributes?: Readonly<Record<string, unknown>>;
+  readonly doubted?: boolean;
 }
 
 /** A rule questions a track in this frame. */
@@ -223,7 +225,7 @@ function edited(frame: Frame, { put, add, drop, renumber }: EditStep, told: Film
     .filter((mark) => !gone.has(mark.row))
     .map((mark) => {
       const change = put.get(mark.row);
-      if (change) return { ...mark, ...known(mark, change), open: false };
+      if (change) return { ...settled(mark), ...known(mark, change) };
       const said = renumber && renumbered(factsOf(told, mark), renumber);
       return said && Object.keys(said).length ? { ...mark, attributes: { ...mark.attributes, ...said } } : mark;
     });
@@ -261,9 +263,13 @@ function answered(frame: Frame, { action, rows }: AnswerStep): Held {
     const left = new Set(marks.map((mark) => mark.track));
     return { marks: numbered(marks), suspects: frame.suspects.filter((suspect) => left.has(suspect.track)) };
   }
-  const done = (mark: Mark) => mark.open && (!rows.length || named.has(mark.row));
-  return { ...frame, marks: frame.marks.map((mark) => (done(mark) ? { ...mark, open: false } : mark)) };
+  const done = (mark: Mark) => (mark.open || mark.doubted) && (!rows.length || named.has(mark.row));
+  const doubts = action === "unsure" || action === "repair";
+  const after = (mark: Mark) => (doubts ? { ...mark, open: false, doubted: true } : settled(mark));
+  return { ...frame, marks: frame.marks.map((mark) => (done(mark) ? after(mark) : mark)) };
 }
+
+const settled = ({ doubted: _, ...mark }: Mark): Mark => ({ ...mark, open: false });
 
 function numbered(marks: Mark[]): Mark[] {
   return marks.map((mark, row) => (mark.row === row ? mark : { ...mark, row }));

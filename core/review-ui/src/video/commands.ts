@@ -47,6 +47,7 @@ export function commands(clip: ClipState, screen: Screen): { item: Handlers; vid
     (press) =>
       walk.track === null ? else_(press) : crops();
   const accept = () => {
+    if (events.unsaid()) return;
     if (walk.track !== null) return walk.yes();
     if (clip.merging?.step === "choose") return clip.partner === null ? undefined : clip.merge();
     if (clip.question.about === "done") return screen.nextClip();
@@ -78,7 +79,7 @@ export function commands(clip: ClipState, screen: Screen): { item: Handlers; vid
       accept: still(accept),
       acceptItem: still(acceptFrame),
       repair: still(() => (clip.lane === "repair" ? undefined : clip.answer("repair"))),
-      reject: still(() => (events.selected ? events.remove() : acts.remove(clip))),
+      reject: still(() => (events.unsaid() ? undefined : events.selected ? events.remove() : acts.remove(clip))),
       class: ({ digit }) => {
         const cls = classOfDigit(app.schema, digit, clip.kind);
         if (cls) acts.classify(clip, cls.name);
@@ -125,13 +126,13 @@ export function commands(clip: ClipState, screen: Screen): { item: Handlers; vid
       interpolate: still(() => acts.interpolate(clip)),
       outside: still(() => clip.withTrack((film, track) => edits.removeFrom(film, track.id, clip.frame))),
       occluded: still(() => acts.occlude(clip)),
-      deleteTrack: still(() =>
-        events.selected
-          ? events.remove()
-          : clip.withTrack((film, track) => edits.deleteTrack(film, track.id)) && clip.advance(),
-      ),
+      deleteTrack: still(() => {
+        if (events.unsaid()) return;
+        if (events.selected) return events.remove();
+        if (clip.withTrack((film, track) => edits.deleteTrack(film, track.id))) clip.advance();
+      }),
       unsureTrack: still(() => clip.answer("unsure")),
-      yes: still(accept),
+      yes: still(() => (events.denying ? events.answer(true) : accept())),
       no: still(() => {
         if (walk.track !== null) return walk.no();
         if (events.selected) return events.answer(false);

@@ -216,7 +216,52 @@ describe("editing a clip", () => {
     editing.do(edits.acceptTrack(editing.film, 2), 0);
     await agree(all);
     expect([spotsOf(editing.film, 1).length, spotsOf(editing.film, 2).length]).toEqual([6, 6]);
+    expect(all.refused.map(String)).toEqual([
+      "Error: the labels changed meanwhile",
+      "Refusal: The clip was loaded again meanwhile.", // what was done after that was told
+    ]);
+  });
+
+  it("sends what is done while the clip is asked for anew, and asks again", async () => {
+    const all = await begun(6);
+    const { editing, server, sent } = all;
+    const clip = server.clip;
+    let asked = 0;
+    server.clip = async () => {
+      const before = await clip();
+      asked += 1;
+      if (asked === 1) editing.do(edits.answerRow(1, 1, "accept"), 1);
+      if (asked === 2)
+        void editing.heard(await server.send([{ item: "f5", action: "accept", annotation: 5, rows: [1] }]));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      return before;
+    };
+    editing.do(edits.answerRow(0, 1, "accept"), 0);
+    await Promise.all([editing.refresh(), editing.refresh()]);
+    server.clip = clip;
+    await agree(all);
+    expect([asked, sent.length, editing.pending, all.refused]).toEqual([3, 2, 0, []]);
+    expect([0, 1, 5].map((at) => server.held[at]!.open)).toEqual([[0, 2], [0, 2], [0, 2]]); // prettier-ignore
+  });
+
+  it("tells when a clip that is loaded again takes away what was not sent", async () => {
+    const all = await begun(6);
+    const { editing, server } = all;
+    editing.do(edits.answerRow(0, 1, "accept"), 0);
+    const loaded = editing.reload();
+    editing.do(edits.answerRow(1, 1, "accept"), 1);
+    await loaded;
+    await agree(all);
+    expect(all.refused.map(String)).toEqual(["Refusal: The clip was loaded again meanwhile."]);
+    expect([editing.pending, server.held[1]!.open]).toEqual([0, [0, 1, 2]]);
+    await editing.reload();
+    editing.do(edits.answerRow(2, 1, "accept"), 2);
+    await editing.settled();
+    await editing.reload();
     expect(all.refused).toHaveLength(1);
+    server.clip = () => Promise.reject(new Error("away"));
+    await editing.refresh();
+    expect(all.refused).toHaveLength(2);
   });
 
   it("starts afresh when an undo comes between gestures", async () => {

@@ -3,7 +3,7 @@
  *
  * `film` is what the server confirmed with the gestures that it has not confirmed yet on top. A gesture names rows and annotations of
  * those before it, so that it leaves only after they are made. If the server refuses one, those after it are void too, and the clip
- * is asked anew.
+ * is asked anew. Nothing goes unsaid: of what is void the person is told.
  */
 import type { Changes, Clip, Decide, Item, LabelRow, Made, SchemaInfo } from "../api/types";
 import { renumbered, type Numbers } from "./mentions";
@@ -40,6 +40,8 @@ export class Editing {
   #labels = new Map<number, Promise<LabelRow[]>>();
   #own = new WeakSet<readonly Made[]>();
   #round = 0;
+  #known = new WeakSet<Gesture>(); // what became of it: it was made, or the person was told that it was not
+  #asking: Promise<void> | null = null;
   #listeners = new Set<() => void>();
 
   constructor(clip: Clip, parts: Parts) {
@@ -92,7 +94,13 @@ export class Editing {
     return true;
   }
 
-  /** Ask for the clip anew, once what is on its way was answered; what was not sent is dropped. */
+  /** Ask for the clip anew while nothing is on its way; what is done meanwhile is sent, and then the clip is asked for again. */
+  async refresh(): Promise<void> {
+    this.#asking ??= this.#refreshed().finally(() => (this.#asking = null));
+    await this.#asking;
+  }
+
+  /** Ask for the clip anew, once what is on its way was answered; what was not sent is dropped, and the person told so. */
   async reload(): Promise<void> {
     this.#round += 1;
     this.#tail = this.#tail.then(() => this.#begin());
@@ -114,6 +122,7 @@ export class Editing {
       handed();
       const made = await sent;
       this.#own.add(made);
+      this.#known.add(gesture);
       if (round !== this.#round) return;
       this.#pending.shift();
       const base = settle(apply(this.#base, gesture), made)!;
@@ -124,8 +133,23 @@ export class Editing {
       this.#rebase(base);
     } catch (error) {
       if (round !== this.#round) return;
+      for (const one of this.#pending) this.#known.add(one);
       this.#parts.refused(error instanceof Moved ? new Refusal("The labels of this clip changed meanwhile.") : error);
       await this.#begin();
+    }
+  }
+
+  async #refreshed(): Promise<void> {
+    try {
+      for (;;) {
+        const tail = this.#tail;
+        await tail;
+        const base = this.#base;
+        const film = filmOf(await this.#parts.clip());
+        if (tail === this.#tail && base === this.#base) return this.#rebase(film);
+      }
+    } catch (error) {
+      this.#parts.refused(error);
     }
   }
 
@@ -133,9 +157,11 @@ export class Editing {
   async #begin(): Promise<void> {
     try {
       const film = filmOf(await this.#parts.clip());
+      const lost = this.#pending.some((one) => !this.#known.has(one));
       this.#round += 1;
       this.#pending = [];
       this.#rebase(film);
+      if (lost) this.#parts.refused(new Refusal("The clip was loaded again meanwhile."));
     } catch (error) {
       this.#parts.refused(error);
     }

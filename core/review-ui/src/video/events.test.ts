@@ -261,6 +261,39 @@ describe("a track of another number", () => {
     expect([...steps.keys()]).toEqual(Array.from({ length: 66 }, (_, i) => 50 + i));
     expect(steps.get(100)).toEqual({ action: "edit", put: new Map(), add: [], drop: [], renumber: new Map([[7, 8]]) });
   });
+
+  it("is not followed for its own sake where people's answers are compared, or nothing is said to be there", () => {
+    const lanes: Record<number, string> = { 70: "second", 90: "second", 100: "adjudicate" };
+    const film_ = film(200, [{ ...other, to: 80 }, one], { told, lane: (i) => lanes[i] ?? "review" });
+    const frames = film_.frames.map((frame, i) => (i === 110 ? { ...frame, outcome: "reject" } : frame));
+    const { steps } = edits.splitTrack({ ...film_, frames }, 7, 60);
+    const left = [90, 100, 110];
+    expect([...steps.keys()]).toEqual(Array.from({ length: 61 }, (_, i) => 60 + i).filter((i) => !left.includes(i)));
+  });
+});
+
+describe("what was said of an event", () => {
+  const told = [{ track: 50, said: ["ben", "kim"], attributes: { participants: "3" } }];
+  const closed = film(200, [walker, { ...one, open: false }], { told, lane: () => "" });
+
+  it("is no yes of who is unsure, or calls it wrong", () => {
+    const of = film(200, [walker, one], { told: [{ track: 50 }] });
+    const unsure = apply(of, events.unsureEvent(of, found(of)[0]!, "review"));
+    expect(states(unsure)).toEqual([[50, "candidate", []]]);
+    const other = film(200, [walker, two], { told: [{ track: 51, class: "handover" }] });
+    expect(states(apply(other, events.unsureEvent(other, found(other)[0]!, "review")))).toEqual([[51, "candidate", []]]); // prettier-ignore
+    const steps = new Map([[90, { action: "repair" as const, rows: [1] }]]);
+    expect(states(apply(of, { label: "", steps }))).toEqual([[50, "candidate", []]]);
+    const yes = new Map(Array.from({ length: 41 }, (_, i) => [80 + i, { action: "accept" as const, rows: [1] }]));
+    expect(states(apply(unsure, { label: "", steps: yes }))).toEqual([[50, "confirmed", ["ann"]]]);
+  });
+
+  it("is the word of who changed who takes part, alone", () => {
+    expect(states(closed)).toEqual([[50, "confirmed", ["ben", "kim"]]]);
+    const split = apply(closed, edits.splitTrack(closed, 3, 100));
+    expect(states(split)).toEqual([[50, "confirmed", ["ann"]]]);
+    expect(states(apply(closed, edits.splitTrack(closed, 3, 150)))).toEqual([[50, "confirmed", ["ben", "kim"]]]);
+  });
 });
 
 describe("an event that others confirmed", () => {

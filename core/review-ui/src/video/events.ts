@@ -68,15 +68,20 @@ function ofTrack(film: Film, track: Track, schema: SchemaInfo, lane: string, me:
   const frames = spots.map((spot) => film.frames[spot.frame]!);
   const waits = spots.some((spot) => spot.mark.open);
   const asks = frames.find((frame) => frame.asks)?.asks ?? "";
-  const others = frames.some((frame) => frame.lane !== "");
-  const mine = told ? told.open && !waits : true;
-  const said = mine ? [...new Set([...(told?.said ?? []), me])] : (told?.said ?? []);
+  const pending = frames.some((frame) => frame.lane !== "");
+  const doubted = spots.some((spot) => spot.mark.doubted);
+  // With other people in it, it is another event: it counts who changed them.
+  const changed = needs > 0 && spots.some((spot) => spot.mark.attributes?.[PARTICIPANTS] !== undefined);
+  const mine = !waits && !doubted && (!told || told.open || changed);
+  const others = changed ? [] : (told?.said ?? []);
+  const said = mine ? [...new Set([...others, me])] : others;
   const state = (): EventState => {
     if (waits && asks === "adjudicate") return "differ";
     if (waits) return asks ? "second" : "candidate";
     if (frames.some((frame) => frame.lane === "adjudicate")) return "differ";
-    if (needs > 1 && others) return "second";
-    return said.length || needs ? "confirmed" : "accepted";
+    if (needs && !said.length) return "candidate"; // called wrong, or somebody was unsure
+    if (needs > 1 && pending) return "second";
+    return said.length ? "confirmed" : "accepted";
   };
   const facts: Record<string, unknown> = Object.assign(
     {},
@@ -96,7 +101,7 @@ function ofTrack(film: Film, track: Track, schema: SchemaInfo, lane: string, me:
     asked: open > 0 && frames.some((frame) => frame.lane === lane),
     wasAsked: told?.open ?? false,
     asks,
-    waits: needs > 1 && others,
+    waits: needs > 1 && pending,
     needs,
   };
 }

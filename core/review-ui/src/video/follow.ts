@@ -5,7 +5,10 @@ import { participantsOf, PARTICIPANTS } from "./mentions";
 
 const NOTHING: EditStep = { action: "edit", put: new Map(), add: [], drop: [] };
 
-/** Add to `steps` that what names track `old` names `now`: in their frames, and where an event from frame `from` on names it. */
+/**
+ * Add to `steps` that what names track `old` names `now`: in their frames, and where an event from frame `from` on may name it. Of an
+ * event it is only known who takes part in any of its frames: the server passes over the others.
+ */
 export function followed(
   film: Film,
   steps: ReadonlyMap<number, EditStep>,
@@ -17,9 +20,10 @@ export function followed(
   const names = (mark: Mark) =>
     mark.kind === TAG && participantsOf(factsOf(film.told, mark)[PARTICIPANTS]).includes(old);
   const all = new Map<number, Step>();
-  film.frames.forEach(({ marks, asks }, i) => {
-    // Who is asked for an opinion there changes nothing.
-    const step = steps.get(i) ?? (i >= from && !asks && marks.some(names) ? NOTHING : null);
+  film.frames.forEach(({ marks, asks, lane, outcome }, i) => {
+    // Where people's answers are compared, or nothing is said to be there, nothing changes for the sake of a number alone.
+    const free = !asks && lane !== "adjudicate" && lane !== "second" && outcome !== "reject";
+    const step = steps.get(i) ?? (i >= from && free && marks.some(names) ? NOTHING : null);
     if (step) all.set(i, { ...step, renumber });
   });
   return all;

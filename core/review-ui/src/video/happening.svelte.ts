@@ -89,7 +89,6 @@ export class Happening {
   unsure(): void {
     const event = this.selected;
     if (!event) return;
-    if (this.denying) return app.toast("Say yes or no.");
     if (event.asks) return app.toast("A second person says yes or no. To be unsure, open the frame as a picture.");
     if (this.#clip.act((film) => events.unsureEvent(film, event, this.#clip.lane))) this.#on(event);
   }
@@ -119,6 +118,13 @@ export class Happening {
   /** Let the selected event begin, or end, in the frame shown. */
   move(side: "start" | "end"): void {
     this.#withEvent((film, event) => events.moveEvent(film, event, side, this.#clip.frame, app.schema));
+  }
+
+  /** Tell whether the page asks if an event goes all the same: Y and N alone answer that, and what came instead is told so. */
+  unsaid(): boolean {
+    if (!this.denying) return false;
+    app.toast(`Press Y to ${this.denying.word.toLowerCase()} it, N to keep it.`);
+    return true;
   }
 
   remove(): void {
@@ -165,8 +171,8 @@ export class Happening {
     if (!this.#clip.act((film) => events.opinion(film, group, given))) return;
     this.given = new Map([...given].filter(([track]) => !group.some((one) => one.track === track)));
     this.#on(event);
-    // What holds now may be what the first person said.
-    void this.#clip.renew();
+    // What holds now may be what the first person said. Answers that follow meanwhile are sent all the same.
+    void this.#clip.editing.refresh();
   }
 
   #on(event: ClipEvent): void {

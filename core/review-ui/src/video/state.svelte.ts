@@ -216,9 +216,10 @@ export class ClipState {
 
   /** Answer what is asked. `whole`: about the frame, whatever is selected. */
   answer(action: "accept" | "repair" | "unsure", whole = false): void {
+    if (this.events.unsaid()) return;
     const { track, mark, frame } = this;
     const asked = this.question.about;
-    if (this.events.selected && (asked === "event" || asked === "denial" || action !== "accept"))
+    if (this.events.selected && (asked === "event" || action !== "accept"))
       return action === "unsure" ? this.events.unsure() : this.events.answer(action === "accept");
     const about = whole ? "frame" : asked;
     // What a second person is asked about a picture is asked where the whole of it is judged.

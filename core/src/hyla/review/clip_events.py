@@ -15,7 +15,7 @@ from hyla.review.access import Visitor
 from hyla.review.desk import Desk
 from hyla.review.sight import is_barred
 from hyla.schema import Schema
-from hyla.store.answers import bare
+from hyla.store.answers import PARTICIPANTS, State, unnumbered
 from hyla.store.asks import Decision, person
 from hyla.store.confirming import SAID
 from hyla.store.queue import ClipItem
@@ -27,7 +27,10 @@ _TAG = int(Kind.TAG)  # compared with each label of a clip
 
 @dataclass
 class _Seen:
-    """Hold what frames say of one event; `row` is of `labels`, its label in the last frame that has it; `who` takes part."""
+    """Hold what frames say of one event; `row` is of `labels`, its label in the last frame that has it; `who` takes part.
+
+    `rows` are those of its labels by item.
+    """
 
     track: int
     class_id: int
@@ -38,6 +41,7 @@ class _Seen:
     labels: Labels = field(default_factory=Labels.empty)
     row: int = 0
     who: set[str] = field(default_factory=set)
+    rows: dict[str, int] = field(default_factory=dict)
 
 
 class ClipEvents:
@@ -79,21 +83,36 @@ class ClipEvents:
         (row,) = codec.labels_to_rows(one.labels[[one.row]], schema)
         attributes: dict[str, Any] = row.get("attributes", {})
         if len(one.who) > 1:
-            attributes = {**attributes, mentions.PARTICIPANTS: mentions.joined(one.who)}
+            attributes = {**attributes, PARTICIPANTS: mentions.joined(one.who)}
         said = self._said(one, denied) if one.told else []
         known = {"class": schema.names[one.class_id], "denied": denied, "said": said, "attributes": attributes}
         return wire.ClipEvent.model_validate({"track": one.track, "first": one.first, "last": one.last, **known})
 
     def _said(self, one: _Seen, denied: bool) -> list[str]:
-        """Return who confirmed the event, or denied it, first to last, by what they decided on its first frame."""
-        names = list(dict.fromkeys(self._answered(one, denied)))
-        state = self._desk.project.state(one.item)
-        row = _row(self._desk, state["annotation"], one)
-        if denied or SAID not in state or row is None:
-            return names
-        # The ledger knows whose word still counts.
-        counts = {name for name, rows in state[SAID].items() if row in from_ranges(rows)}
-        return [name for name in names if person(name) in counts]
+        """Return who confirmed the event, or denied it, first to last.
+
+        Where people must confirm it the ledger knows whose word still counts, on the frame on which the fewest do. Else it is
+        told by what they decided on its first frame.
+        """
+        if denied or not self._desk.schema.confirmations[one.class_id]:
+            return list(dict.fromkeys(self._answered(one, denied)))
+        if self._counts(one, one.item, self._desk.project.state(one.item)) == set():  # as most often: nobody was asked yet
+            return []
+        states = self._desk.project.states(one.rows)
+        counts = {item: counts for item in one.rows if (counts := self._counts(one, item, states[item])) is not None}
+        item = min(counts, key=lambda item: len(counts[item]), default=one.item)
+        names: dict[str, str] = {}
+        for made in _standing(self._desk, item):
+            names.setdefault(person(made.who), made.who)
+        return [name for who, name in names.items() if who in counts.get(item, ())]
+
+    def _counts(self, one: _Seen, item: str, state: State) -> set[str] | None:
+        """Return whose word counts for an event on one frame; None where somebody said that nothing is there."""
+        if state["outcome"] == Verdict.REJECT:
+            return None
+        # An adjudicator is shown the labels of either.
+        row = _row(self._desk, state["annotation"], one) if state["lane"] == "adjudicate" else one.rows[item]
+        return {name for name, rows in state.get(SAID, {}).items() if row in from_ranges(rows)}
 
     def _answered(self, one: _Seen, denied: bool) -> Iterator[str]:
         """Yield who answered the event, first to last."""
@@ -149,7 +168,7 @@ def _fuller(desk: Desk, first: int, second: int) -> tuple[int, Labels, tuple[int
 
 
 def _same(one: Labels, row: int, other: Labels, twin: int) -> bool:
-    return bool(one.class_id[row] == other.class_id[twin]) and bare(one, row) == bare(other, twin)
+    return bool(one.class_id[row] == other.class_id[twin]) and unnumbered(one, row) == unnumbered(other, twin)
 
 
 def may_have(schema: Schema) -> bool:
@@ -172,13 +191,14 @@ def next_tracks(tracks: set[int], events: set[int]) -> tuple[int, int]:
 
 
 def _note(seen: dict[int, _Seen], frame: int, item: str, labels: Labels, told: bool) -> None:
-    takes_part = labels.attributes.get(mentions.PARTICIPANTS)
+    takes_part = labels.attributes.get(PARTICIPANTS)
     for row in np.flatnonzero(rows_of(labels)).tolist():
         track = int(labels.track[row])
         one = seen.get(track)
         if one is None:
             one = seen[track] = _Seen(track, int(labels.class_id[row]), frame, item, told)
         one.last, one.labels, one.row = frame, labels, row
+        one.rows[item] = row
         one.told = one.told and told
         if takes_part is not None and isinstance(text := takes_part[row], str):
             one.who.add(text)

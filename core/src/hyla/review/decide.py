@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
@@ -16,7 +16,7 @@ from hyla.review.items import record_of, show, state_for
 from hyla.review.leases import Unit
 from hyla.review.problems import Refused
 from hyla.review.sight import HIDING, is_barred, sight_of, unswayed
-from hyla.review.turns import Behind, Turn
+from hyla.review.turns import Behind, Turn, numbers_alone
 from hyla.review.wire import Mode
 from hyla.store.answers import State
 from hyla.store.asks import CARRYING, Ask, Decision, Stale
@@ -27,7 +27,10 @@ Key = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=10
 
 @router.post("/decisions", response_model=wire.AllMade, responses={409: {"model": wire.Stale}})
 def decide(given: wire.Decisions, key: Key, at: DeskDep, who: ReviewerDep) -> wire.AllMade | JSONResponse:
-    """Record decisions, all or nothing; sent again with the same key, the answer is the same and nothing happens."""
+    """Record decisions, all or nothing; sent again with the same key, the answer is the same and nothing happens.
+
+    Numbers of tracks that no label of an item names change nothing: there is no decision on it, and no answer.
+    """
     try:
         return _decide(at, who, given, key)
     except Behind as error:
@@ -83,21 +86,25 @@ def _decide(desk: Desk, who: Visitor, given: wire.Decisions, key: str) -> wire.A
     if any(n > 1 and item in changed for item, n in Counter(ids).items()):
         raise Refused(422, "twice", "an item whose labels are changed stands in a request only once", "send them one by one")
     states = _states(desk, ids)  # before the keys: the same request may be on its way twice
-    if known := _known(desk, who, key, len(ids)):
-        # Judged in the state of then, it comes out as the same and is known again.
-        states = [one.before for one in known]
+    idle = {i for i, one in enumerate(given.decisions) if numbers_alone(one) is not None}
+    if known := _known(desk, who, key, len(ids), idle):
+        # Judged in the state of then, it comes out as the same and is known again; what changed nothing then goes without.
+        told = {i: known[f"{key}/{i}"].before for i in range(len(ids)) if f"{key}/{i}" in known}
     else:
         _check_leases(desk, who, given)
-    asks = [_ask(desk, who, given, i, key, state) for i, state in enumerate(states)]
+        told = dict(enumerate(states))
+    asks = [ask for i, state in told.items() if (ask := _ask(desk, who, given, i, key, state))]
     made = _made(desk, asks)
     if not known:
         _release(desk, who, given.tab, made)
     return wire.AllMade(made=[_told(desk, who, one) for one in made])
 
 
-def _ask(desk: Desk, who: Visitor, given: wire.Decisions, i: int, key: str, state: State) -> Ask:
+def _ask(desk: Desk, who: Visitor, given: wire.Decisions, i: int, key: str, state: State) -> Ask | None:
     one = given.decisions[i]
     parts = Turn(desk, who, one, given.mode == "blind", state).parts()
+    if parts is None:
+        return None
     return Ask(
         item_id=one.item,
         who=who.person,
@@ -132,10 +139,11 @@ def _undo(desk: Desk, who: Visitor, given: wire.Undo, key: str) -> wire.AllMade:
     return wire.AllMade(made=[_told(desk, who, made[i]) for i in range(len(places))])
 
 
-def _known(desk: Desk, who: Visitor, key: str, n: int) -> list[Decision]:
-    """Return the decisions that were made with `key`; empty if it is new."""
-    known = desk.project.decisions_of_keys([f"{key}/{i}" for i in range(n)])
-    if known and (len(known) != n or any(one.who != who.person for one in known)):
+def _known(desk: Desk, who: Visitor, key: str, n: int, idle: Collection[int] = ()) -> dict[str, Decision]:
+    """Return key -> decision of those that were made with `key`; empty if it is new. Those at `idle` may have changed nothing."""
+    known = {one.key: one for one in desk.project.decisions_of_keys([f"{key}/{i}" for i in range(n)])}
+    missing = any(f"{key}/{i}" not in known for i in range(n) if i not in idle)
+    if known and (missing or any(one.who != who.person for one in known.values())):
         raise Refused(409, "key", "this Idempotency-Key was used for another request", "give each request a key of its own")
     return known
 

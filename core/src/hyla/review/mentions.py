@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from hyla.schema import Schema
+from hyla.store.answers import PARTICIPANTS, SUBJECT
 from hyla.types import Labels
 
-PARTICIPANTS = "participants"  # text: numbers of tracks, "3,7"
-SUBJECT = "subject"  # number of a track
 _NUMBER = re.compile(r"\s*[0-9]{1,18}\s*")
 
 

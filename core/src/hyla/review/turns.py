@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hyla.review import wire
+from hyla.review import mentions, wire
 from hyla.review.access import Visitor
 from hyla.review.changes import Changed, apply
 from hyla.review.desk import Desk
@@ -28,6 +28,14 @@ class Behind(Refused):
         self.item_id = item_id
 
 
+def numbers_alone(one: wire.Decide) -> dict[int, int] | None:
+    """Return the new numbers of tracks, of an edit of a part that brings nothing else: it may change nothing."""
+    given = one.changes
+    if one.action != "edit" or one.done or one.rows or given is None or given.context is not None:
+        return None
+    return None if given.put or given.add or given.drop or given.rename else given.renumber or None
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """Hold a decision that a person sent, with the state of the item in which it is judged.
@@ -46,8 +54,8 @@ class Turn:
     blind: bool
     state: State
 
-    def parts(self) -> dict[str, Any]:
-        """Return the action, rows, labels and open rows of the Ask.
+    def parts(self) -> dict[str, Any] | None:
+        """Return the action, rows, labels and open rows of the Ask; None for an edit that changes nothing.
 
         Raises:
             Refused: for what can't be asked here, or labels that can't be.
@@ -71,9 +79,13 @@ class Turn:
         if one.action not in CARRYING:
             return {"action": one.action, "rows": tuple(one.rows)}
         self._answerable()
-        changed = self._changed(self.desk.project.labels_of(one.annotation)[2])
-        stay = changed.rows(from_ranges(self.state["open"])) if one.action == "edit" and not one.done else ()
-        return {"action": one.action, "rows": tuple(one.rows), "labels": changed.labels, "open": stay}
+        base = self.desk.project.labels_of(one.annotation)[2]
+        numbers = numbers_alone(one)
+        if numbers is not None and mentions.renumbered(base, numbers, self.desk.schema) is base:
+            return None
+        changed, part = self._changed(base), one.action == "edit" and not one.done
+        stay = changed.rows(from_ranges(self.state["open"])) if part else ()
+        return {"action": one.action, "rows": tuple(one.rows), "labels": changed.labels, "open": stay, "part": part}
 
     def _blind(self) -> dict[str, Any]:
         """Return a blind answer: all labels of the person's own, which is an opinion where a first answer stands."""

@@ -410,7 +410,8 @@ class Decide(Wire):
 
     `action`: accept, reject (nothing is there), repair (wrong, to be mended later) and unsure are about `rows`, or about the
     whole item without; edit and opinion carry `changes`, adjudicate too, against the labels of `annotation`.
-    `done`: an edit finishes the item; otherwise what was open and untouched stays open. An edit may name the `rows` it answers.
+    `done`: an edit finishes the item; otherwise what was open and untouched stays open, and it confirms only what it changes. An
+    edit may name the `rows` it answers.
     """
 
     item: Id
@@ -447,7 +448,7 @@ class Made(Wire):
 
 
 class AllMade(Wire):
-    """Answer `Decisions` and `Undo`, in the order of the request."""
+    """Answer `Decisions` and `Undo`, in the order of the request; an edit that changes nothing is none, and not among them."""
 
     made: list[Made]
 

@@ -10,6 +10,7 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from hyla import codec
+from hyla.store.answers import PART
 from hyla.store.asks import Decision, decision_of
 from hyla.store.database import Database
 from hyla.store.held import SOME, ask_all
@@ -61,7 +62,7 @@ def answered(database: Database, ids: Iterable[str]) -> dict[str, Answered]:
 def _annotations(connection: Connection, made: Sequence[Decision]) -> tuple[dict[int, int], dict[int, str], dict[int, Labels]]:
     """Return sizes and sources of the labels that decisions are about, and the labels themselves where a grid changed them."""
     sides = [(one.before["annotation"], one.after["annotation"]) for one in made]
-    changed = [pair for one, pair in zip(made, sides, strict=True) if one.action == "edit" and one.mode == "grid"]
+    changed = [pair for one, pair in zip(made, sides, strict=True) if one.action == "edit" and _of_some(one)]
     rows = ask_all(connection, _SIZES, (number for pair in sides for number in pair))
     blobs = ask_all(connection, _BLOBS, (number for pair in changed for number in pair))
     return (
@@ -82,10 +83,10 @@ def _walk(
             by |= dict.fromkeys(rows or range(sizes[before]), one)
         elif one.action == "reject" and rows:
             by = {row: told for old, told in by.items() for row in without([old], rows)}
-        elif one.action == "edit" and one.mode == "grid":
+        elif one.action == "edit" and _of_some(one):
             # Who names labels in a grid saw those and not their neighbours; who names none of them only spelt some anew.
             stayed = _same(labels[before], labels[after])
-            fresh = one if rows else None
+            fresh = one if rows or one.mode != "grid" else None
             by = {
                 new: told
                 for new in range(sizes[after])
@@ -99,6 +100,11 @@ def _walk(
     last = made[-1].after
     wrong = from_ranges(last["mend"]) | (from_ranges(last["open"]) if last["lane"] == "repair" else set())
     return Answered(sources[last["annotation"]], by, frozenset(wrong), any(map(whole_seen, made)))
+
+
+def _of_some(edit: Decision) -> bool:
+    """Tell whether an edit says nothing of the labels that it leaves as they were."""
+    return edit.mode == "grid" or PART in edit.after
 
 
 def _same(old: Labels, new: Labels) -> dict[int, int]:

@@ -12,6 +12,7 @@ The state of an item is a dict, kept in each decision as it was before and after
     second      number of the labels of the second opinion, 0 for none
     whole       a lot asks for a look at the whole picture, for what is missing, and nobody has taken it yet
     said        who confirmed what, in a schema that asks for confirmations; see `hyla.store.confirming`
+    part        true, and there at all, if the decision was an edit of some labels, which says nothing of the others
 
 Nothing is in mend or doubt unless something is open. An item waits in one lane at most. Whoever answers its last open label has
 looked at the whole of it, unless they answered from a crop (mode grid): then it waits for that look with nothing open.
@@ -33,6 +34,9 @@ from hyla.types import Flag, Labels, Severity, Verdict, same_shape
 State = dict[str, Any]
 LANES = ("review", "repair", "second", "adjudicate")
 ANSWERS = (Verdict.ACCEPT, Verdict.REJECT)
+PART = "part"
+PARTICIPANTS = "participants"  # attribute of labels, text: numbers of tracks, "3,7"
+SUBJECT = "subject"  # attribute of labels: number of a track
 STATE = ("decided", "outcome", "best", "lane", "answered", "seconded")  # columns of items that a decision leaves; see `left`
 _ROWS = ("open", "mend", "doubt")
 
@@ -130,12 +134,13 @@ def answered(before: State, ask: Ask, seq: int, held: tuple[int, str], second: b
         lane = "second" if second and not settled else ""
     ranges = {name: to_ranges(some) for name, some in zip(_ROWS, (opened, mend, doubt), strict=True)}
     after = {"decision": seq, "outcome": word, "annotation": held[0], "digest": held[1], "lane": lane, **ranges, "second": 0}
-    return {**after, "whole": whole}
+    return {**after, "whole": whole, **({PART: True} if ask.part else {})}
 
 
 def seconded(before: State, seq: int, annotation: int, agreed: bool) -> State:
     """Return the state after a second opinion with the labels `annotation`; the first answer goes on holding."""
-    return {**before, "decision": seq, "second": annotation, "lane": "" if agreed else "adjudicate"}
+    held = {name: value for name, value in before.items() if name != PART}
+    return {**held, "decision": seq, "second": annotation, "lane": "" if agreed else "adjudicate"}
 
 
 def adjudicated(seq: int, held: tuple[int, str]) -> State:
@@ -147,7 +152,8 @@ def adjudicated(seq: int, held: tuple[int, str]) -> State:
 def still_there(old: Labels, new: Labels, rows: Iterable[int]) -> set[int]:
     """Return the rows in `new` of those labels of `old` that are the same there: class, kind, geometry, score, track, attributes.
 
-    What somebody called wrong or doubtful stays so until somebody changes it or takes it out.
+    What somebody called wrong or doubtful stays so until somebody changes it or takes it out. Numbers of tracks are no change;
+    see `unnumbered`.
     """
     found: set[int] = set()
     if not len(new):
@@ -157,7 +163,8 @@ def still_there(old: Labels, new: Labels, rows: Iterable[int]) -> set[int]:
         for name in ("class_id", "kind", "score", "track"):
             alike &= getattr(new, name) == getattr(old, name)[row]
         for other in np.flatnonzero(alike).tolist():
-            if other not in found and same_shape(old.shape[row], new.shape[other]) and bare(old, row) == bare(new, other):
+            alike_too = same_shape(old.shape[row], new.shape[other]) and unnumbered(old, row) == unnumbered(new, other)
+            if other not in found and alike_too:
                 found.add(other)
                 break
     return found
@@ -167,6 +174,14 @@ def bare(labels: Labels, row: int) -> dict[str, Any]:
     """Return what is known of a label by attribute."""
     known = {name: column[row] for name, column in labels.attributes.items()}
     return {name: value for name, value in known.items() if value is not None and value == value}
+
+
+def unnumbered(labels: Labels, row: int) -> dict[str, Any]:
+    """Return what is known of a label by attribute, but for the tracks that it names.
+
+    A split or a merge gives a track another number wherever it is named, and that is no change of what was said.
+    """
+    return {name: value for name, value in bare(labels, row).items() if name not in (PARTICIPANTS, SUBJECT)}
 
 
 def wants_second(flags: Iterable[Flag], route: Route | None = None) -> bool:

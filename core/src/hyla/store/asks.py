@@ -26,7 +26,7 @@ class Stale(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Say what a person decided; see `Project.decide`."""
+    """Say what a person decided; see `Project.decide`. `part`: an edit says nothing of the labels that it leaves as they were."""
 
     item_id: str
     action: str
@@ -40,6 +40,7 @@ class Ask:
     mode: str = "single"
     note: str = ""
     open: tuple[int, ...] = ()
+    part: bool = False
 
     def prove(self) -> None:
         """Raise StoreError if this makes no sense, whatever the item."""
@@ -57,6 +58,8 @@ class Ask:
             raise StoreError("an edit, an opinion and an adjudication carry labels, and nothing else does")
         if (self.action == "undo") != (self.undoes is not None):
             raise StoreError("an undo, and nothing else, names the decision that it undoes")
+        if self.part and self.action != "edit":
+            raise StoreError("only an edit is about a part of the labels without naming their rows")
         if self.open:
             if self.action != "edit":
                 raise StoreError("only an edit says which labels stay open")
@@ -68,6 +71,8 @@ class Ask:
         values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         values["labels"] = None if self.labels is None else sha256(codec.pack(self.labels)).hexdigest()
         values["rows"], values["open"] = [int(r) for r in self.rows], [int(r) for r in self.open]
+        if not self.part:  # as it was before there was such a thing: what was sent then is known again
+            del values["part"]
         return sha256(canonical(values).encode()).hexdigest()
 
 

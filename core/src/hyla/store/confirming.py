@@ -6,7 +6,7 @@ The state of an item then has one more entry:
 
 What a file says confirms nothing, since it can carry any name; nor does a program that answers in a person's place, but in the
 copy of a project that it plays in (`played`), and no label leaves that on its word. Who changes a label confirms what it is now,
-alone; who calls it wrong takes it from everybody.
+alone, and of an edit of a part only that; who calls it wrong takes it from everybody.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 
 from hyla.decide.agree import agree
 from hyla.schema import Schema
-from hyla.store.answers import bare
+from hyla.store.answers import PART, bare, unnumbered
 from hyla.store.asks import NOBODY, Decision, person
 from hyla.store.ranges import from_ranges, to_ranges, without
 from hyla.types import Ints, Labels, Verdict, same_shape
@@ -80,6 +80,8 @@ def confirmed(
             rows = wanted
             if made.mode == "grid":  # who names labels there saw those alone, and who names none of them only spelt some anew
                 rows = wanted - stayed.keys() if made.rows else set()
+            elif after.get(PART):
+                rows = wanted - stayed.keys()
         case "opinion":
             rows = set(pairs(held, read(after["second"]), schema, exactly=False))
         case "adjudicate":
@@ -115,14 +117,15 @@ def settled(made: Decision, said: Mapping[str, str], schema: Schema, read: Read)
 def pairs(one: Labels, other: Labels, schema: Schema, exactly: bool = True) -> dict[int, int]:
     """Return row of `one` -> row of `other` of labels that must be confirmed and are the same on both sides, each in one pair.
 
-    They are if they are equal in all but score and evidence; if not `exactly`, the geometry may differ as far as `agree` allows
-    two people by default, whatever the project allows them elsewhere.
+    They are if they are equal in all but score and evidence. If not `exactly`, the geometry may differ as far as `agree` allows
+    two people by default, whatever the project allows them elsewhere, and so may the numbers of tracks that a label names: who
+    gives a second opinion is shown those of the machine.
     """
     free, found = _wanted(other, schema), dict[int, int]()
     for row in _wanted(one, schema):
         for twin in free:
             like = _shaped(one, row, other, twin) if exactly else agree(one[[row]], other[[twin]], schema)
-            if like and _described(one, row, other, twin):
+            if like and _described(one, row, other, twin, exactly):
                 found[row] = twin
                 free.remove(twin)
                 break
@@ -163,6 +166,7 @@ def _shaped(one: Labels, a: int, other: Labels, b: int) -> bool:
     return bool((one.box[a] == other.box[b]).all()) and same_shape(one.shape[a], other.shape[b])
 
 
-def _described(one: Labels, a: int, other: Labels, b: int) -> bool:
+def _described(one: Labels, a: int, other: Labels, b: int, exactly: bool) -> bool:
+    told = bare if exactly else unnumbered
     alike = all(getattr(one, name)[a] == getattr(other, name)[b] for name in ("class_id", "kind", "track"))
-    return alike and bare(one, a) == bare(other, b)
+    return alike and told(one, a) == told(other, b)
