@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from hashlib import sha256
 from importlib import metadata
@@ -211,6 +212,26 @@ def test_torch_keeps_a_constant_batch_on_an_accelerator_and_does_not_race_algori
 def test_openvino_computes_in_float32_unless_half_is_asked_for(small):
     assert OpenVino(small[0])._network.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
     assert OpenVino(small[0], threads=1)._network.get_property("INFERENCE_NUM_THREADS") == 1
+
+
+@pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is not installed")
+def test_a_signal_is_heard_when_a_network_of_several_is_gone(small):
+    program = f"""
+import os, signal, time
+from pathlib import Path
+from hyla_driving.backends import OpenVino
+one = OpenVino(Path({str(small[0])!r}))
+other = OpenVino(Path({str(small[0])!r}))
+del one
+del other
+heard = []
+signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+os.kill(os.getpid(), signal.SIGINT)
+time.sleep(0.1)
+assert heard
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (done.returncode, done.stderr)
 
 
 def test_an_export_is_the_same_content_for_the_same_weights(small, tmp_path):

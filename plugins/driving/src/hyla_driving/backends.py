@@ -10,6 +10,7 @@ time is as fast as several.
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import platform
 import tempfile
@@ -181,7 +182,7 @@ class OpenVino:
         import openvino as ov
         from openvino.preprocess import PrePostProcessor
 
-        core = ov.Core()
+        core = _openvino()
         try:
             model = core.read_model(str(path))
         except RuntimeError as error:
@@ -226,6 +227,19 @@ class OpenVino:
             return [np.asarray(one, dtype=np.float32) for one in request.infer(pixels, share_inputs=True).values()]
         finally:
             self._requests.put(request)
+
+
+@functools.cache
+def _openvino() -> Any:
+    """Return the one core of OpenVINO in this process.
+
+    A core gives the thread a stack for its signals, and takes it away as it goes. Where several go in the order in which they
+    came, the last leaves the thread with the stack of the first, which is not there any more: then Ctrl-C ends the process by a
+    segmentation fault (`SigAltStackSetup` in OpenVINO's src/plugins/intel_cpu/src/plugin.cpp).
+    """
+    import openvino as ov
+
+    return ov.Core()
 
 
 def exported(weights: Path, digest: str, versions: Sequence[str]) -> Path:
