@@ -131,12 +131,12 @@ def test_a_normal_end_loses_nothing(tmp_path: Path) -> None:
 
 
 KILLED = """
-import sys, time
+import sys
 from hyla.store import Project
 with Project.open(sys.argv[1]) as project:
     project.saw("ann", ["item00000"], "picture")
     print("seen", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
@@ -144,9 +144,12 @@ def test_a_killed_server_loses_a_second_at_most(tmp_path: Path) -> None:
     with Project.create(tmp_path) as project:
         start(project)
         fill(project, 1)
-        child = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        child = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdin is not None
         assert child.stdout is not None
-        with child.stdout:
+        with child.stdin, child.stdout:
             assert child.stdout.readline() == "seen\n"
             for _ in range(200):  # it is written half a second later; the machine may be slow
                 if found := told(project):

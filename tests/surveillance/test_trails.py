@@ -47,10 +47,10 @@ def test_who_was_walking_is_looked_for_ahead() -> None:
 
 
 def test_too_late_too_far_and_another_family_begin_anew() -> None:
-    for now, x, family in ((6.0, 0.0, PERSON), (2.0, 8.0, PERSON), (2.0, 0.0, VEHICLE)):
+    for seconds, x, family in ((6.0, 0.0, PERSON), (2.0, 8.0, PERSON), (2.0, 0.0, VEHICLE)):
         trails = Trails(GAPS)
         seen(trails, 0.0, (1, 0, 0))
-        assert seen(trails, now, (2, x, 0), family=family) == [1]
+        assert seen(trails, seconds, (2, x, 0), family=family) == [1]
 
 
 def test_things_are_waited_for_longer_but_do_not_move() -> None:
