@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,15 @@ def store(project: Project, *records: Record, finish: bool = True) -> None:
     for group in dict.fromkeys(one.item.group for one in records) if finish else ():
         if group:
             project.finish_group(group, [])
+
+
+@contextmanager
+def sound(folder: Path) -> Iterator[Project]:
+    """Hold an empty project, which must verify in the end."""
+    with Project.create(folder) as made:
+        yield made
+        report = made.verify()
+        assert report.ok, report.problems
 
 
 def begin(project: Project, source: Path | str = "/data/yard") -> None:
